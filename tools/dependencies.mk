@@ -1,0 +1,27 @@
+# What p2ptrace is built on, found by pkg-config.
+#
+# A row: pkg-config name, and the packages of Debian, Fedora and Arch that hold it.
+
+REQUIRED := libtracefs libtraceevent
+PACKAGE_libtracefs    := Debian libtracefs-dev, Fedora libtracefs-devel, Arch libtracefs
+PACKAGE_libtraceevent := Debian libtraceevent-dev, Fedora libtraceevent-devel, Arch libtraceevent
+
+# Found: used.  Not found: the program says what it cannot read.
+OPTIONAL := libzstd zlib
+DEFINE_libzstd := -DHAVE_ZSTD
+DEFINE_zlib    := -DHAVE_ZLIB
+
+PKG_CONFIG ?= pkg-config
+
+ifeq ($(filter deps demo test clean format lint,$(MAKECMDGOALS)),)
+ifeq ($(shell command -v $(PKG_CONFIG)),)
+$(error pkg-config is missing (package pkg-config or pkgconf); 'make deps' installs everything on Debian)
+endif
+$(foreach lib,$(REQUIRED),$(if $(shell $(PKG_CONFIG) --exists $(lib) && echo yes),,\
+  $(error $(lib) is missing: $(PACKAGE_$(lib)); 'make deps' installs everything on Debian)))
+endif
+
+FOUND_OPTIONAL := $(foreach lib,$(OPTIONAL),$(shell $(PKG_CONFIG) --exists $(lib) 2>/dev/null && echo $(lib)))
+DEP_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(REQUIRED) $(FOUND_OPTIONAL) 2>/dev/null) \
+              $(foreach lib,$(FOUND_OPTIONAL),$(DEFINE_$(lib)))
+DEP_LIBS   := $(shell $(PKG_CONFIG) --libs $(REQUIRED) $(FOUND_OPTIONAL) 2>/dev/null)
