@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "p2ptrace/event_format.h"
+#include "p2ptrace/filter.h"
+
+bool filter_applies(enum event_kind kind)
+{
+	return kind == KIND_ALLOC || kind == KIND_MAP || kind == KIND_TYPE_CHANGE;
+}
+
+/* Text that grows in a fixed room; `full` once something did not fit. */
+struct clause {
+	char *text;
+	size_t used, room;
+	bool full;
+};
+
+static void __attribute__((format(printf, 2, 3))) add(struct clause *to, const char *format, ...)
+{
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(to->text + to->used, to->room - to->used, format, args);
+	va_end(args);
+	if (length < 0 || (size_t)length >= to->room - to->used)
+		to->full = true;
+	else
+		to->used += (size_t)length;
+}
+
+/* The field that names a device, by the names the schema knows for it. */
+static const char *device_field(const struct event_format *format, const char *const *names)
+{
+	for (; *names; names++) {
+		const struct event_field *field = event_format_field(format, *names);
+
+		if (field && (field->text || field->is_pointer))
+			return field->name;
+	}
+	return NULL;
+}
+
+static bool looks_like_short_bdf(const char *name, size_t length)
+{
+	return length == 7 && name[2] == ':' && name[5] == '.' && isxdigit((unsigned char)name[0]);
+}
+
+/* FIELD == "name", or ~ for a pattern. */
+static void add_match(struct clause *to, const char *field, const char *name, size_t length)
+{
+	bool pattern = memchr(name, '*', length) || memchr(name, '?', length);
+	const char *compare = pattern ? "~" : "==";
+
+	add(to, "%s %s \"%.*s\"", field, compare, (int)length, name);
+	if (looks_like_short_bdf(name, length))
+		add(to, " || %s %s \"0000:%.*s\"", field, compare, (int)length, name);
+}
+
+static int check_name(const char *name, size_t length, struct p2p_error *err)
+{
+	if (!length)
+		return p2p_fail_usage(err, "an empty device name");
+	for (size_t i = 0; i < length; i++)
+		if (name[i] == '"' || name[i] == '\\' || !isprint((unsigned char)name[i]))
+			return p2p_fail_usage(err, "'%.*s' is no device name", (int)length, name);
+	return 0;
+}
+
+static int add_devices(struct clause *to, const char *field, const char *names,
+		       struct p2p_error *err)
+{
+	add(to, "%s(", to->used ? " && " : "");
+	for (const char *at = names;; at++) {
+		size_t length = strcspn(at, ",");
+
+		if (check_name(at, length, err))
+			return -1;
+		if (at != names)
+			add(to, " || ");
+		add_match(to, field, at, length);
+		at += length;
+		if (!*at)
+			break;
+	}
+	add(to, ")");
+	return 0;
+}
+
+static const char *const provider_names[] = { "provider", "p2p_dev", NULL };
+static const char *const alloc_provider_names[] = { "provider", "p2p_dev", "dev", NULL };
+static const char *const client_names[] = { "client", "dev", NULL };
+
+static int add_device_filter(struct clause *to, const struct event_format *format,
+			     const char *const *fields, const char *names, bool *unfiltered,
+			     struct p2p_error *err)
+{
+	const char *field;
+
+	if (!names)
+		return 0;
+	field = device_field(format, fields);
+	if (!field) {
+		*unfiltered = true;
+		return 0;
+	}
+	return add_devices(to, field, names, err);
+}
+
+int filter_build(const struct filter_spec *spec, enum event_kind kind, const char *format_text,
+		 char filter[FILTER_ROOM], bool *unfiltered, struct p2p_error *err)
+{
+	struct clause clause = { filter, 0, FILTER_ROOM - 1, false };
+	struct event_format *format = event_format_parse("", format_text);
+	int result;
+
+	filter[0] = '\0';
+	*unfiltered = false;
+	if (!format)
+		return p2p_fail(err, "cannot read the format of %s", event_kind_names[kind]);
+	if (spec->kernel)
+		add(&clause, "(%s)", spec->kernel);
+	result = add_device_filter(&clause, format,
+				   kind == KIND_ALLOC ? alloc_provider_names : provider_names,
+				   spec->provider, unfiltered, err);
+	if (!result && kind != KIND_ALLOC)
+		result = add_device_filter(&clause, format, client_names, spec->client, unfiltered,
+					   err);
+	event_format_free(format);
+	if (!result && clause.full)
+		return p2p_fail_usage(err,
+				      "the filter for %s is longer than the kernel takes "
+				      "(%d bytes)",
+				      event_kind_names[kind], FILTER_ROOM - 1);
+	return result;
+}
