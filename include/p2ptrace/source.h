@@ -35,7 +35,7 @@ struct source_ops {
 struct source {
 	const struct source_ops *ops; /* NULL: none chosen */
 	const struct tracefs *tracefs;
-	char system[128];
+	char system[256];
 	bool has[KIND_P2P_COUNT]; /* by enum event_kind */
 };
 

@@ -34,7 +34,7 @@ static unsigned int look_into(struct source *source, const char *system)
 /* The systems with any of the five events, as a list in words. */
 struct systems {
 	char names[512];
-	char last[128];
+	char last[256];
 	unsigned int count;
 	bool preferred;
 };
@@ -88,7 +88,7 @@ static int tracepoint_prepare(struct source *source, const struct tracefs *trace
 
 	source->tracefs = tracefs;
 	if (wanted) {
-		char where[160];
+		char where[300];
 
 		if (strchr(wanted, '/') || strlen(wanted) >= sizeof(source->system))
 			return p2p_fail_usage(err, "--system: '%s' is no name of a system", wanted);
