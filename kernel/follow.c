@@ -4,6 +4,7 @@
 #include "compat.h"
 #include "counters.h"
 #include "follow.h"
+#include "inside.h"
 #include "provider.h"
 #include "stats.h"
 
@@ -52,17 +53,57 @@ static bool always(const struct hook_call *call)
 /* void *pci_alloc_p2pmem(struct pci_dev *pdev, size_t size) */
 static void leave_alloc(const struct hook_call *call, unsigned long result)
 {
+	struct pci_dev *device = (void *)call->argument[0];
+
+	if (inside())
+		return;
 	if (result)
-		allocated((void *)call->argument[0], (void *)result, call->argument[1]);
+		allocated(device, (void *)result, call->argument[1]);
 	else
-		not_allocated((void *)call->argument[0], call->argument[1]);
+		not_allocated(device, call->argument[1]);
 }
 
 /* void pci_free_p2pmem(struct pci_dev *pdev, void *addr, size_t size) */
 static bool enter_free(const struct hook_call *call)
 {
-	freed((void *)call->argument[0], (void *)call->argument[1], call->argument[2]);
+	if (!inside())
+		freed((void *)call->argument[0], (void *)call->argument[1], call->argument[2]);
 	return false;
+}
+
+static bool enter_inside(const struct hook_call *call)
+{
+	return inside_enter();
+}
+
+/* struct scatterlist *pci_p2pmem_alloc_sgl(struct pci_dev *pdev, unsigned int *nents, u32 length) */
+static void leave_alloc_list(const struct hook_call *call, unsigned long result)
+{
+	struct pci_dev *device = (void *)call->argument[0];
+	struct scatterlist *list = (void *)result;
+
+	inside_leave();
+	if (list)
+		allocated(device, sg_virt(list), list->length);
+	else
+		not_allocated(device, (u32)call->argument[2]);
+}
+
+/* void pci_p2pmem_free_sgl(struct pci_dev *pdev, struct scatterlist *sgl) */
+static bool enter_free_list(const struct hook_call *call)
+{
+	struct scatterlist *segment;
+
+	if (!inside_enter())
+		return false; /* the inner calls tell, where there are any */
+	for (segment = (void *)call->argument[1]; segment; segment = sg_next(segment))
+		freed((void *)call->argument[0], sg_virt(segment), segment->length);
+	return true;
+}
+
+static void leave_free_list(const struct hook_call *call, unsigned long unused)
+{
+	inside_leave();
 }
 
 #if COMPAT_USER_ALLOC
@@ -268,6 +309,8 @@ struct hook follow_hooks[] = {
 	{ .symbol = "pci_p2pdma_add_resource", .enter = always, .leave = leave_add_resource },
 	{ .symbol = "pci_alloc_p2pmem", .enter = always, .leave = leave_alloc },
 	{ .symbol = "pci_free_p2pmem", .enter = enter_free },
+	{ .symbol = "pci_p2pmem_alloc_sgl", .enter = enter_inside, .leave = leave_alloc_list },
+	{ .symbol = "pci_p2pmem_free_sgl", .enter = enter_free_list, .leave = leave_free_list },
 #if COMPAT_USER_ALLOC
 	{ .symbol = "p2pmem_alloc_mmap", .enter = always, .leave = leave_mmap },
 	{ .symbol = COMPAT_PAGE_FREE, .enter = enter_page_free },

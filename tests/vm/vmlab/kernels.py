@@ -64,6 +64,7 @@ class Kernel:
         if not version:
             raise LabError(f"{self.flavour.package} is needed, a package of Debian and its kin")
         self.version = version.replace("~", "-")
+        self.has_p2pdma = "nop2p" not in self.flavour.fragments
         self.config = "".join((FRAGMENTS / f"{f}.fragment").read_text() for f in self.flavour.fragments)
         checksum = hashlib.sha256(self.config.encode()).hexdigest()[:12]
         self.source = cache() / "source" / f"{self.flavour.package}_{self.version}"

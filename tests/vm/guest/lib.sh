@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+# What guest scripts use.  Drives go by the serial numbers machine.py gives them.
+
+TRACING=/sys/kernel/tracing
+COUNTERS=/sys/kernel/debug/pci-p2pdma
+MODULE=/sys/module/p2ptrace_events
+
+# Waits until a command succeeds, a minute at most.
+await() {
+	tries=0
+	until "$@"; do
+		tries=$((tries + 1))
+		if [ $tries -gt 600 ]; then
+			echo "waited in vain: $*"
+			return 1
+		fi
+		usleep 100000
+	done
+}
+
+# The PCI address of a drive.
+bdf() {
+	for controller in /sys/class/nvme/nvme*; do
+		if [ "$(tr -d ' ' <"$controller/serial")" = "$1" ]; then
+			basename "$(readlink -f "$controller/device")"
+			return
+		fi
+	done
+	return 1
+}
+
+# The block device of a drive.
+drive() {
+	for controller in /sys/class/nvme/nvme*; do
+		if [ "$(tr -d ' ' <"$controller/serial")" = "$1" ]; then
+			for disk in "$controller"/nvme*n1; do
+				echo "/dev/${disk##*/}" | sed 's/c[0-9]*n/n/'
+			done
+			return
+		fi
+	done
+	return 1
+}
+
+# The port a device hangs at.
+port_of() {
+	basename "$(dirname "$(readlink -f "/sys/bus/pci/devices/$1")")"
+}
+
+stats() { # DRIVE VALUE
+	cat "/sys/bus/pci/devices/$(bdf "$1")/p2pmem/stats/$2"
+}
+
+counter() {
+	cat "$COUNTERS/$1"
+}
+
+missed() {
+	cat $MODULE/parameters/missed_hits
+}
+
+module_load() {
+	insmod /lib/p2ptrace_events.ko "$@"
+}
+
+# Counters and statistics as they stand now, as a JSON file NAME.json for the host.
+counters_json() {
+	{
+		echo '{"missed":'"$(missed)"',"counters":{'
+		comma=
+		for file in "$COUNTERS"/*; do
+			echo "$comma\"${file##*/}\":$(cat "$file")"
+			comma=,
+		done
+		echo '},"stats":{'
+		comma=
+		for folder in /sys/bus/pci/devices/*/p2pmem/stats; do
+			[ -d "$folder" ] || continue
+			device=${folder%/p2pmem/stats}
+			echo "$comma\"${device##*/}\":{"
+			comma=
+			for file in "$folder"/*; do
+				echo "$comma\"${file##*/}\":$(cat "$file")"
+				comma=,
+			done
+			echo '}'
+		done
+		echo '}}'
+	} >"/results/$1.json"
+}
+
+# Names of the drives, for the host.
+drives_json() {
+	comma=
+	for controller in /sys/class/nvme/nvme*; do
+		serial=$(tr -d ' ' <"$controller/serial")
+		echo "$comma\"$serial\":\"$(bdf "$serial")\""
+		comma=,
+	done | { echo '{'; cat; echo '}'; } >/results/drives.json
+}
+
+# Starts a recording and waits until it runs; record_stop ends it.  The file goes to
+# tmpfs first: the share is slow.
+record_start() { # FILE [options]
+	recording=$1
+	shift
+	p2ptrace record -o "/tmp/$recording" "$@" 2>"/results/$recording.record.txt" &
+	recorder=$!
+	await events_enabled
+}
+
+events_enabled() {
+	grep -qs 1 $TRACING/instances/*/events/p2pdma/p2p_dma_unmap/enable
+}
+
+record_stop() {
+	kill -INT "$recorder"
+	wait "$recorder" || return 1
+	cp "/tmp/$recording" "/results/$recording"
+}
+
+# What the kernel shows of its PCI devices, for offline commands (--root DIR).
+snapshot() {
+	mkdir -p /results/root/sys/bus/pci/devices /results/root/proc
+	cp /proc/cpuinfo /results/root/proc/
+	for device in /sys/bus/pci/devices/*; do
+		target=$(readlink -f "$device")
+		mkdir -p "/results/root$target"
+		for file in vendor device class config; do
+			cp "$target/$file" "/results/root$target/" 2>/dev/null
+		done
+		cp -r "$target/p2pmem" "/results/root$target/" 2>/dev/null
+		ln -sf "../../../../${target#/sys/}" "/results/root$device"
+	done
+	return 0
+}
