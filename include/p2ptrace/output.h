@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * output: where a recording goes, written safely as root.
+ *
+ * Everything is first written to files with hidden names of their own beside the
+ * final one (created O_EXCL | O_NOFOLLOW, mode 0600), then renamed; a file that
+ * already has the final name is kept as NAME.old.  The directory is opened once.
+ * Under sudo the files belong to the calling user.
+ *
+ * Source: src/session/output.c
+ */
+#ifndef P2PTRACE_OUTPUT_H
+#define P2PTRACE_OUTPUT_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "p2ptrace/error.h"
+
+struct output {
+	const char *path; /* as given */
+	const char *name; /* its last component */
+	int dir;
+	char stem[64]; /* what the names of this recording's files have in common */
+};
+
+/* Refuses what a recording must not replace: links, directories, devices. */
+int output_open(struct output *output, const char *path, struct p2p_error *err);
+void output_close(struct output *output);
+
+/* A new file; `part` tells it from the others.  Its descriptor, -1 with `err`. */
+int output_create(const struct output *output, const char *part, struct p2p_error *err);
+
+/* Gives the file its final name.  When that fails it stays under its own, which
+ * the error tells. */
+int output_publish(const struct output *output, const char *part, int fd, struct p2p_error *err);
+
+/* Removes a file; harmless when it is not there. */
+void output_remove(const struct output *output, const char *part);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tasks: names and thread groups of the tasks seen while recording.
+ *
+ * The kernel notes both for tasks that were traced (saved_cmdlines, saved_tgids),
+ * the names in a table that is small and shared by everybody: it is polled, and a
+ * name once seen is kept though its task has exited.  At the end /proc fills the
+ * gaps for tasks that still run, and tells which processes are alive.
+ *
+ * Source: src/session/tasks.c
+ */
+#ifndef P2PTRACE_TASKS_H
+#define P2PTRACE_TASKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "p2ptrace/instance.h"
+
+struct task {
+	uint32_t tid; /* 0: free slot */
+	uint32_t tgid; /* 0: not known */
+	char name[16]; /* "": not known */
+};
+
+struct tasks {
+	struct task *slots; /* open addressing */
+	size_t room, count;
+};
+
+/* Reads the kernel's tables once more.  Without memory less is known. */
+void tasks_poll(struct tasks *tasks, const struct tracefs *tracefs);
+
+/*
+ * Looks through /proc once: gaps are filled, and living processes go to `alive`
+ * as lines of the private option.  `boot_offset` makes a stamp of a time since
+ * boot (see trace_clock_boot_offset()); without `ns` no stamp is told.  False
+ * when /proc cannot be read.
+ */
+bool tasks_scan(struct tasks *tasks, int64_t boot_offset, bool ns, FILE *alive);
+
+/* "TID NAME\n" for every task with a name, as trace-cmd's saved_cmdlines. */
+void tasks_write_names(const struct tasks *tasks, FILE *to);
+
+/* Lines of the private option for every thread whose process is known. */
+void tasks_write_tgids(const struct tasks *tasks, FILE *to);
+
+void tasks_free(struct tasks *tasks);
+
+/* ---- pieces, for tests ---- */
+
+/* Takes in text of saved_cmdlines ("TID NAME" lines) or saved_tgids ("TID TGID"). */
+void tasks_add_names(struct tasks *tasks, const char *text);
+void tasks_add_tgids(struct tasks *tasks, const char *text);
+const struct task *tasks_find(const struct tasks *tasks, uint32_t tid);
+
+/* The name, state and start (clock ticks since boot) in /proc/PID/stat. */
+bool task_stat_parse(const char *stat, char name[16], char *state, uint64_t *start);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * workload: the CMD of `record -- CMD`.
+ *
+ * It is forked early and waits until it is let go, so that tracing is on before
+ * its first instruction.  It gets the signals, scheduling and descriptors that
+ * p2ptrace itself was started with, and nothing of the recorder's.
+ *
+ * Source: src/session/workload.c
+ */
+#ifndef P2PTRACE_WORKLOAD_H
+#define P2PTRACE_WORKLOAD_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "p2ptrace/error.h"
+
+struct workload {
+	pid_t pid; /* 0: none */
+	int go; /* writing a byte lets it go, closing makes it end */
+	int failed; /* its errno arrives here when it cannot be started */
+	bool ended;
+	int status; /* of waitpid(2), once ended */
+};
+
+/* Forks; `user` (NULL: as is) is whom to become, `mask` the signal mask to restore. */
+int workload_prepare(struct workload *workload, char *const argv[], const char *user,
+		     const sigset_t *mask, struct p2p_error *err);
+
+/* Lets it go; fails when it cannot be executed. */
+int workload_start(struct workload *workload, const char *name, struct p2p_error *err);
+
+/* Looks whether it has ended. */
+bool workload_has_ended(struct workload *workload);
+
+/* Asks it to end (SIGTERM) if it runs, waits for two seconds at most, releases all. */
+void workload_finish(struct workload *workload);
+
+/* "exited with status 3", "was killed by signal 9 (Killed)", "is still running". */
+void workload_describe(const struct workload *workload, char *words, size_t room);
+
+#endif

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "p2ptrace/output.h"
+
+/* Names are ".NAME.STEM.PART". */
+static int part_name(const struct output *output, const char *part, char name[NAME_MAX + 1])
+{
+	int length = snprintf(name, NAME_MAX + 1, ".%s.%s.%s", output->name, output->stem, part);
+
+	if (length > NAME_MAX) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return 0;
+}
+
+static int check_replaceable(const struct output *output, struct p2p_error *err)
+{
+	struct stat there;
+
+	if (fstatat(output->dir, output->name, &there, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : p2p_fail_errno(err, "-o %s", output->path);
+	if (S_ISREG(there.st_mode))
+		return 0;
+	return p2p_fail(err, "-o %s: is %s, not a regular file; a recording does not replace it",
+			output->path,
+			S_ISLNK(there.st_mode)	 ? "a symbolic link"
+			: S_ISDIR(there.st_mode) ? "a directory"
+						 : "a special file");
+}
+
+static int open_directory(struct output *output, struct p2p_error *err)
+{
+	size_t length = (size_t)(output->name - output->path);
+	char *directory = length ? strndup(output->path, length) : strdup(".");
+
+	if (!directory)
+		return p2p_fail(err, "no memory");
+	output->dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (output->dir < 0)
+		p2p_fail_errno(err, "-o %s: cannot open the directory %s", output->path, directory);
+	free(directory);
+	return output->dir < 0 ? -1 : 0;
+}
+
+int output_open(struct output *output, const char *path, struct p2p_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	char name[NAME_MAX + 1];
+
+	*output = (struct output){ .path = path, .name = slash ? slash + 1 : path, .dir = -1 };
+	snprintf(output->stem, sizeof(output->stem), "%d", (int)getpid());
+	if (!*output->name || !strcmp(output->name, ".") || !strcmp(output->name, ".."))
+		return p2p_fail_usage(err, "-o %s: no file name", path);
+	if (part_name(output, "cpu999999-1", name))
+		return p2p_fail_errno(err, "-o %s", path);
+	if (open_directory(output, err))
+		return -1;
+	if (!check_replaceable(output, err))
+		return 0;
+	output_close(output);
+	return -1;
+}
+
+void output_close(struct output *output)
+{
+	if (output->dir >= 0)
+		close(output->dir);
+	output->dir = -1;
+}
+
+/* Under sudo the user who called it owns what is made. */
+static int give_to_caller(int fd)
+{
+	const char *user = getenv("SUDO_UID"), *group = getenv("SUDO_GID");
+	char *user_end, *group_end;
+	unsigned long uid, gid;
+
+	if (geteuid() || !user || !group || !*user || !*group)
+		return 0;
+	uid = strtoul(user, &user_end, 10);
+	gid = strtoul(group, &group_end, 10);
+	if (*user_end || *group_end)
+		return 0;
+	return fchown(fd, (uid_t)uid, (gid_t)gid);
+}
+
+int output_create(const struct output *output, const char *part, struct p2p_error *err)
+{
+	char name[NAME_MAX + 1];
+	int fd = -1;
+
+	if (!part_name(output, part, name))
+		fd = openat(output->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			    0600);
+	if (fd < 0)
+		return p2p_fail_errno(err, "-o %s: cannot create %s beside it", output->path, name);
+	return fd;
+}
+
+int output_publish(const struct output *output, const char *part, int fd, struct p2p_error *err)
+{
+	char name[NAME_MAX + 1], old[NAME_MAX + 5];
+	struct stat there;
+
+	if (part_name(output, part, name))
+		return p2p_fail_errno(err, "-o %s", output->path);
+	if (give_to_caller(fd))
+		p2p_warn("%s stays root's: %s", output->path, strerror(errno));
+	snprintf(old, sizeof(old), "%s.old", output->name);
+	if (!fstatat(output->dir, output->name, &there, AT_SYMLINK_NOFOLLOW) &&
+	    S_ISREG(there.st_mode) && renameat(output->dir, output->name, output->dir, old))
+		return p2p_fail_errno(err,
+				      "cannot keep the former %s as %s (the recording is in %s)",
+				      output->path, old, name);
+	if (renameat(output->dir, name, output->dir, output->name))
+		return p2p_fail_errno(err, "cannot rename the recording, %s, to %s", name,
+				      output->path);
+	return 0;
+}
+
+void output_remove(const struct output *output, const char *part)
+{
+	char name[NAME_MAX + 1];
+
+	if (output->dir >= 0 && !part_name(output, part, name))
+		unlinkat(output->dir, name, 0);
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "p2ptrace/tasks.h"
+#include "p2ptrace/trace_write.h"
+
+/* ---- the table ---- */
+
+static struct task *find_slot(struct task *slots, size_t room, uint32_t tid)
+{
+	size_t at = (tid * 2654435761u) & (room - 1);
+
+	while (slots[at].tid && slots[at].tid != tid)
+		at = (at + 1) & (room - 1);
+	return &slots[at];
+}
+
+static bool grow(struct tasks *tasks)
+{
+	size_t room = tasks->room ? 2 * tasks->room : 1024;
+	struct task *slots = calloc(room, sizeof(*slots));
+
+	if (!slots)
+		return false;
+	for (size_t i = 0; i < tasks->room; i++)
+		if (tasks->slots[i].tid)
+			*find_slot(slots, room, tasks->slots[i].tid) = tasks->slots[i];
+	free(tasks->slots);
+	tasks->slots = slots;
+	tasks->room = room;
+	return true;
+}
+
+/* The task's entry, made when there is none; NULL without memory. */
+static struct task *get_task(struct tasks *tasks, uint32_t tid)
+{
+	struct task *task;
+
+	if (!tid || (tasks->count * 2 >= tasks->room && !grow(tasks)))
+		return NULL;
+	task = find_slot(tasks->slots, tasks->room, tid);
+	if (!task->tid) {
+		task->tid = tid;
+		tasks->count++;
+	}
+	return task;
+}
+
+const struct task *tasks_find(const struct tasks *tasks, uint32_t tid)
+{
+	const struct task *task;
+
+	if (!tasks->room || !tid)
+		return NULL;
+	task = find_slot(tasks->slots, tasks->room, tid);
+	return task->tid ? task : NULL;
+}
+
+void tasks_free(struct tasks *tasks)
+{
+	free(tasks->slots);
+	*tasks = (struct tasks){ NULL, 0, 0 };
+}
+
+/* ---- the kernel's tables ---- */
+
+/* Whoever runs a program chooses its name: what would break the file's lines, or a
+ * terminal, is made a question mark. */
+static void set_name(struct task *task, const char *name, size_t length)
+{
+	if (length > sizeof(task->name) - 1)
+		length = sizeof(task->name) - 1;
+	for (size_t i = 0; i < length; i++)
+		task->name[i] = (unsigned char)name[i] < ' ' || name[i] == 0x7f ? '?' : name[i];
+	memset(task->name + length, 0, sizeof(task->name) - length);
+}
+
+/* "TID REST" on one line; 0 when it is none. */
+static uint32_t parse_line(const char *line, const char **rest)
+{
+	char *end;
+	unsigned long tid = *line >= '0' && *line <= '9' ? strtoul(line, &end, 10) : 0;
+
+	if (!tid || tid > INT32_MAX || *end != ' ')
+		return 0;
+	*rest = end + 1;
+	return (uint32_t)tid;
+}
+
+void tasks_add_names(struct tasks *tasks, const char *text)
+{
+	for (const char *line = text, *name; *line;) {
+		uint32_t tid = parse_line(line, &name);
+		size_t length = strcspn(line, "\n");
+		struct task *task;
+
+		/* "<...>" is what the kernel says when it does not know. */
+		if (tid && strncmp(name, "<...>", 5) != 0 && (task = get_task(tasks, tid)))
+			set_name(task, name, (size_t)(line + length - name));
+		line += length + (line[length] == '\n');
+	}
+}
+
+void tasks_add_tgids(struct tasks *tasks, const char *text)
+{
+	for (const char *line = text, *rest; *line;) {
+		uint32_t tid = parse_line(line, &rest);
+		size_t length = strcspn(line, "\n");
+		uint32_t tgid = tid ? (uint32_t)strtoul(rest, NULL, 10) : 0;
+		struct task *task = tgid ? get_task(tasks, tid) : NULL;
+
+		if (task)
+			task->tgid = tgid;
+		line += length + (line[length] == '\n');
+	}
+}
+
+void tasks_poll(struct tasks *tasks, const struct tracefs *tracefs)
+{
+	char *names = read_file_at(tracefs->top, "saved_cmdlines");
+	char *tgids = read_file_at(tracefs->top, "saved_tgids");
+
+	if (names)
+		tasks_add_names(tasks, names);
+	if (tgids)
+		tasks_add_tgids(tasks, tgids);
+	free(names);
+	free(tgids);
+}
+
+/* ---- /proc ---- */
+
+/* "PID (NAME) STATE PPID ...": a name may hold anything, also ") R 1". */
+bool task_stat_parse(const char *stat, char name[16], char *state, uint64_t *start)
+{
+	const char *open = strchr(stat, '('), *close = strrchr(stat, ')');
+	const char *field = close ? close + 2 : NULL;
+	size_t length;
+
+	if (!open || !close || close < open || close[1] != ' ')
+		return false;
+	length = (size_t)(close - open - 1);
+	if (length > 15)
+		length = 15;
+	memcpy(name, open + 1, length);
+	name[length] = '\0';
+	*state = *field;
+	/* The state is field 3, the start field 22. */
+	for (int number = 3; number < 22; number++) {
+		field = strchr(field, ' ');
+		if (!field)
+			return false;
+		field++;
+	}
+	*start = strtoull(field, NULL, 10);
+	return true;
+}
+
+struct scan {
+	struct tasks *tasks;
+	int64_t boot_offset;
+	bool ns;
+	uint64_t tick_ns;
+	FILE *alive;
+};
+
+static bool read_stat(int dir, char name[16], char *state, uint64_t *start)
+{
+	char *stat = read_file_at(dir, "stat");
+	bool good = stat && task_stat_parse(stat, name, state, start);
+
+	free(stat);
+	return good;
+}
+
+static void note_alive(const struct scan *scan, uint32_t pid, uint64_t start)
+{
+	if (scan->ns)
+		private_add(scan->alive, PRIVATE_ALIVE, "%u %" PRId64, pid,
+			    (int64_t)(start * scan->tick_ns) + scan->boot_offset);
+	else
+		private_add(scan->alive, PRIVATE_ALIVE, "%u -", pid);
+}
+
+/* Threads that nothing is known of: they were still running when tracing ended. */
+static void scan_threads(const struct scan *scan, int process, uint32_t pid)
+{
+	int fd = openat(process, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+	char path[300];
+
+	if (!dir && fd >= 0)
+		close(fd);
+	while (dir && (entry = readdir(dir))) {
+		uint32_t tid = (uint32_t)strtoul(entry->d_name, NULL, 10);
+		struct task *task = get_task(scan->tasks, tid);
+		char *name;
+
+		if (!task)
+			continue;
+		task->tgid = pid;
+		if (task->name[0])
+			continue;
+		snprintf(path, sizeof(path), "task/%s/comm", entry->d_name);
+		name = read_file_at(process, path);
+		if (name)
+			set_name(task, name, strlen(name) - (*name ? 1 : 0));
+		free(name);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void scan_process(const struct scan *scan, int proc, const char *number)
+{
+	int dir = openat(proc, number, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint32_t pid = (uint32_t)strtoul(number, NULL, 10);
+	char name[16], state = 0;
+	uint64_t start = 0;
+	struct task *task;
+
+	if (dir < 0)
+		return;
+	if (read_stat(dir, name, &state, &start) && state != 'Z' && state != 'X') {
+		note_alive(scan, pid, start);
+		task = get_task(scan->tasks, pid);
+		if (task)
+			set_name(task, name, strlen(name));
+		scan_threads(scan, dir, pid);
+	}
+	close(dir);
+}
+
+bool tasks_scan(struct tasks *tasks, int64_t boot_offset, bool ns, FILE *alive)
+{
+	struct scan scan = { tasks, boot_offset, ns, 0, alive };
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	if (!proc)
+		return false;
+	scan.tick_ns = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+	while ((entry = readdir(proc)))
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
+			scan_process(&scan, dirfd(proc), entry->d_name);
+	closedir(proc);
+	return true;
+}
+
+/* ---- writing ---- */
+
+void tasks_write_names(const struct tasks *tasks, FILE *to)
+{
+	for (size_t i = 0; i < tasks->room; i++)
+		if (tasks->slots[i].tid && tasks->slots[i].name[0])
+			fprintf(to, "%u %s\n", tasks->slots[i].tid, tasks->slots[i].name);
+}
+
+void tasks_write_tgids(const struct tasks *tasks, FILE *to)
+{
+	for (size_t i = 0; i < tasks->room; i++)
+		if (tasks->slots[i].tid && tasks->slots[i].tgid)
+			private_add(to, PRIVATE_TGID, "%u %u", tasks->slots[i].tid,
+				    tasks->slots[i].tgid);
+}
