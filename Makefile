@@ -83,6 +83,20 @@ uninstall:
 deps:
 	tools/install-dependencies
 
+# A second make each: it finds what was just installed.
+demo: deps
+	$(MAKE) all rig
+	tools/demo $(O)
+
+test: deps
+	$(MAKE) all unit-tests rig
+	tests/run.py -b $(O)
+
+# Everything again under ASan and UBSan, in a build folder of its own.
+test-asan: deps
+	$(MAKE) O=$(O)-asan ASAN=1 all unit-tests rig
+	tests/run.py -b $(O)-asan -t 900
+
 format:
 	clang-format -i $(FORMATTED)
 

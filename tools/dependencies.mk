@@ -13,7 +13,7 @@ DEFINE_zlib    := -DHAVE_ZLIB
 
 PKG_CONFIG ?= pkg-config
 
-ifeq ($(filter deps demo test clean format lint,$(MAKECMDGOALS)),)
+ifeq ($(filter deps demo test test-asan clean format lint,$(MAKECMDGOALS)),)
 ifeq ($(shell command -v $(PKG_CONFIG)),)
 $(error pkg-config is missing (package pkg-config or pkgconf); 'make deps' installs everything on Debian)
 endif
