@@ -35,6 +35,9 @@ PREFIX = "p2prigtest"
 
 _numbers = itertools.count()
 
+if not os.access(RIG, os.X_OK):
+    raise RuntimeError(f"{RIG} is not built: make rig")
+
 
 def why_not():
     """Why the rig cannot work here, None if it can."""

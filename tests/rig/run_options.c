@@ -8,31 +8,35 @@
 
 #define ALLOCATION .kind = RIG_ALLOCATION
 #define MAPPING .kind = RIG_MAPPING
+#define ONCE            \
+	{               \
+		1, 0, 0 \
+	}
 
 /* Sizes are fixed where beginnings and ends are not the same. */
 const struct rig_shape rig_shapes[RIG_SHAPES] = {
-	[RIG_PLAIN_ALLOC] = { ALLOCATION, .begin = { 1 }, .end = { 1 } },
-	[RIG_PLAIN_MAP] = { MAPPING, .begin = { 1 }, .end = { 1 } },
-	{ "leak-allocs", "allocations never freed", ALLOCATION, .begin = { 1 }, .left = 1 },
-	{ "leak-maps", "mappings never removed", MAPPING, .begin = { 1 }, .left = 1 },
-	{ "failed-allocs", "allocations that give address 0", ALLOCATION, .begin = { 1 },
+	[RIG_PLAIN_ALLOC] = { ALLOCATION, .begin = ONCE, .end = ONCE },
+	[RIG_PLAIN_MAP] = { MAPPING, .begin = ONCE, .end = ONCE },
+	{ "leak-allocs", "allocations never freed", ALLOCATION, .begin = ONCE, .left = 1 },
+	{ "leak-maps", "mappings never removed", MAPPING, .begin = ONCE, .left = 1 },
+	{ "failed-allocs", "allocations that give address 0", ALLOCATION, .begin = ONCE,
 	  .fails = true },
 	{ "refused-maps", "mappings refused: NOT_SUPPORTED, dma_addr all ones", MAPPING,
-	  .begin = { 1 }, .fails = true },
-	{ "orphan-frees", "frees of what was never allocated", ALLOCATION, .end = { 1, 1 } },
-	{ "orphan-unmaps", "unmaps of what was never mapped", MAPPING, .end = { 1, 1 } },
-	{ "page-frees", "8-page allocations freed page by page", ALLOCATION, .begin = { 1, 8 },
+	  .begin = ONCE, .fails = true },
+	{ "orphan-frees", "frees of what was never allocated", ALLOCATION, .end = { 1, 1, 0 } },
+	{ "orphan-unmaps", "unmaps of what was never mapped", MAPPING, .end = { 1, 1, 0 } },
+	{ "page-frees", "8-page allocations freed page by page", ALLOCATION, .begin = { 1, 8, 0 },
 	  .end = { 8, 1, 1 } },
 	{ "half-frees", "8-page allocations of which 4 pages are freed", ALLOCATION,
-	  .begin = { 1, 8 }, .end = { 4, 1, 1 }, .left = 1, .left_pages = 4 },
-	{ "split-unmaps", "8-page mappings removed in two parts", MAPPING, .begin = { 1, 8 },
+	  .begin = { 1, 8, 0 }, .end = { 4, 1, 1 }, .left = 1, .left_pages = 4 },
+	{ "split-unmaps", "8-page mappings removed in two parts", MAPPING, .begin = { 1, 8, 0 },
 	  .end = { 2, 4, 4 } },
 	{ "range-unmaps", "4 neighbouring mappings removed by one unmap", MAPPING,
-	  .begin = { 4, 1, 1 }, .end = { 1, 4 } },
-	{ "overlaps", "3 mappings of one address, open at once", MAPPING, .begin = { 3, 1 },
-	  .end = { 3, 1 } },
-	{ "overlap-leaks", "3 mappings of one address, 2 unmaps", MAPPING, .begin = { 3, 1 },
-	  .end = { 2, 1 }, .left = 1, .left_pages = 1 },
+	  .begin = { 4, 1, 1 }, .end = { 1, 4, 0 } },
+	{ "overlaps", "3 mappings of one address, open at once", MAPPING, .begin = { 3, 1, 0 },
+	  .end = { 3, 1, 0 } },
+	{ "overlap-leaks", "3 mappings of one address, 2 unmaps", MAPPING, .begin = { 3, 1, 0 },
+	  .end = { 2, 1, 0 }, .left = 1, .left_pages = 1 },
 };
 
 static int parse_sizes(void *field, const char *value, struct p2p_error *err)
@@ -78,11 +82,12 @@ static size_t unescape(const char *from, char *byte)
 static int parse_comm(void *field, const char *value, struct p2p_error *err)
 {
 	struct rig_comms *comms = field;
-	char *name = comms->name[comms->count];
 	size_t used = 0;
+	char *name;
 
 	if (comms->count == RIG_MAX_LIST)
 		return p2p_fail_usage(err, "more than %d names", RIG_MAX_LIST);
+	name = comms->name[comms->count];
 	while (*value && used < RIG_COMM - 1)
 		value += unescape(value, &name[used++]);
 	name[used] = '\0';
