@@ -99,10 +99,10 @@ class Tables:
 
     def _alloc(self, event):
         process = self._process(event)
+        process["allocs"] += 1
         if event["addr"] == 0:
             self.failed["allocs"] += 1
             return
-        process["allocs"] += 1
         process["alloc_bytes"] += event["size"]
         self._begin("alloc", event["provider"], event, event["addr"])
 
@@ -110,8 +110,7 @@ class Tables:
         touched = self._end("alloc", event["provider"], event["addr"], event["size"])
         if not touched:
             self.orphans["frees"] += 1
-            return
-        process = self._process(touched[0].event)
+        process = self._process(touched[0].event if touched else event)
         process["frees"] += 1
         process["free_bytes"] += event["size"]
 
@@ -135,8 +134,7 @@ class Tables:
         touched = self._end("map", event["client"], event["dma_addr"], event["size"])
         if not touched:
             self.orphans["unmaps"] += 1
-            return
-        begin = touched[0].event
+        begin = touched[0].event if touched else event
         self._process(begin)["unmaps"] += 1
         self._pair(begin, self.type_name(begin))["unmaps"] += 1
 

@@ -195,7 +195,6 @@ static void write_process(FILE *out, const struct rig_process *process, const st
 	number(out, "not_supported", sum->by_type[RIG_NOT_SUPPORTED], ",\n  ");
 	number(out, "failed_allocs", sum->failed_allocs, ",");
 	number(out, "orphan_frees", sum->orphan_frees, ",");
-	number(out, "orphan_free_bytes", sum->orphan_free_bytes, ",");
 	number(out, "orphan_unmaps", sum->orphan_unmaps, ",");
 	key(out, "alive");
 	fputs(process->held ? "true}" : "false}", out);

@@ -139,11 +139,11 @@ static void count_alloc(struct rig_worker *w, const struct rig_item *item)
 	struct rig_tally *tally = &w->tally;
 
 	tally->events[RIG_ALLOC]++;
+	tally->allocs++;
 	if (item->shape->fails) {
 		tally->failed_allocs++;
 		return;
 	}
-	tally->allocs++;
 	tally->alloc_bytes += item->size;
 }
 
@@ -193,13 +193,10 @@ static void count_ends(struct rig_worker *w, const struct rig_item *item)
 
 static void count_orphan(struct rig_worker *w, const struct rig_item *item)
 {
-	w->emitted++;
+	count_ends(w, item);
 	if (item->shape->kind == RIG_ALLOCATION) {
-		w->tally.events[RIG_FREE]++;
 		w->tally.orphan_frees++;
-		w->tally.orphan_free_bytes += end_size(item);
 	} else {
-		w->tally.events[RIG_UNMAP]++;
 		w->tally.orphan_unmaps++;
 		w->pairs[item->pair].orphan_unmaps++;
 	}

@@ -119,13 +119,16 @@ struct rig_pair_tally {
 	uint64_t orphan_unmaps;
 };
 
-/* What a worker did.  An end counts where its beginning was, whoever emits it. */
+/*
+ * What a worker did.  An end counts where its beginning was, whoever emits it; an
+ * orphan where it is emitted.  Failures are allocs and maps too, but move no bytes.
+ */
 struct rig_tally {
 	uint64_t events[RIG_EVENTS];
 	uint64_t allocs, alloc_bytes, frees, free_bytes;
 	uint64_t maps, map_bytes, unmaps, by_type[RIG_TYPES];
 	uint64_t failed_allocs, failed_maps, failed_map_bytes;
-	uint64_t orphan_frees, orphan_free_bytes, orphan_unmaps;
+	uint64_t orphan_frees, orphan_unmaps;
 	uint64_t outstanding_allocs, outstanding_alloc_bytes;
 	uint64_t outstanding_maps, outstanding_map_bytes;
 	struct rig_lifetimes lifetimes[2]; /* by rig_kind; of the ends it emitted */
