@@ -51,7 +51,7 @@ struct event {
 
 static const struct field memory_fields[] = {
 	{ "provider", PLACE_TEXT, 0, "string", ALWAYS },
-	{ "addr", PLACE_NUMBER, 1, "u64", ALWAYS },
+	{ "addr", PLACE_NUMBER, 1, "x64", ALWAYS },
 	{ "size", PLACE_NUMBER, 2, "u64", ALWAYS },
 	{ "pid", PLACE_DETAIL, DETAIL(pid), "u32", WITH_PID },
 	{ "comm", PLACE_COMM, 0, "string", WITH_COMM },
@@ -64,8 +64,8 @@ static const struct field map_fields[] = {
 	{ "type", PLACE_DETAIL, DETAIL(type), "u32", WITH_NUMBERS },
 	{ "type", PLACE_DETAIL_TEXT, DETAIL(type_name), "string", WITH_NAMES },
 	{ "dist", PLACE_DETAIL, DETAIL(dist), "s32", ALWAYS },
-	{ "dma_addr", PLACE_NUMBER, 2, "u64", ALWAYS },
-	{ "phys_addr", PLACE_NUMBER, 3, "u64", ALWAYS },
+	{ "dma_addr", PLACE_NUMBER, 2, "x64", ALWAYS },
+	{ "phys_addr", PLACE_NUMBER, 3, "x64", ALWAYS },
 	{ "size", PLACE_NUMBER, 4, "u64", ALWAYS },
 	{ "dir", PLACE_DETAIL, DETAIL(dir), "u32", ALWAYS },
 	{ "pid", PLACE_DETAIL, DETAIL(pid), "u32", WITH_PID },
@@ -78,7 +78,7 @@ static const struct field unmap_fields[] = {
 	{ "provider", PLACE_TEXT, 1, "string", ALWAYS },
 	{ "type", PLACE_DETAIL, DETAIL(type), "u32", WITH_NUMBERS },
 	{ "type", PLACE_DETAIL_TEXT, DETAIL(type_name), "string", WITH_NAMES },
-	{ "dma_addr", PLACE_NUMBER, 2, "u64", ALWAYS },
+	{ "dma_addr", PLACE_NUMBER, 2, "x64", ALWAYS },
 	{ "size", PLACE_NUMBER, 3, "u64", ALWAYS },
 	{ "dir", PLACE_DETAIL, DETAIL(dir), "u32", ALWAYS },
 	{ "pid", PLACE_DETAIL, DETAIL(pid), "u32", WITH_PID },
