@@ -204,7 +204,8 @@ static void scan_threads(const struct scan *scan, int process, uint32_t pid)
 
 		if (!task)
 			continue;
-		task->tgid = pid;
+		if (!task->tgid)
+			task->tgid = pid;
 		if (task->name[0])
 			continue;
 		snprintf(path, sizeof(path), "task/%s/comm", entry->d_name);
@@ -229,8 +230,9 @@ static void scan_process(const struct scan *scan, int proc, const char *number)
 		return;
 	if (read_stat(dir, name, &state, &start) && state != 'Z' && state != 'X') {
 		note_alive(scan, pid, start);
+		/* What was seen while recording stays: a number may be in use again. */
 		task = get_task(scan->tasks, pid);
-		if (task)
+		if (task && !task->name[0])
 			set_name(task, name, strlen(name));
 		scan_threads(scan, dir, pid);
 	}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * record: the options, the line of progress and the summary.  The work is done in
+ * src/session/.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "p2ptrace/command.h"
+#include "p2ptrace/recorder.h"
+#include "p2ptrace/text.h"
+
+#define AT(field) offsetof(struct recorder_options, field)
+
+static const struct option_spec record_options[] = {
+	{ OPTION_STRING, 'o', "output", "FILE", "the file to write (default p2ptrace.dat)",
+	  .offset = AT(output) },
+	{ OPTION_DURATION, 'd', "duration", "SEC", "record for this long (10, 1.5s, 5m)",
+	  .offset = AT(duration_ns) },
+	{ OPTION_STRING, 'p', "pid", "PID,...", "what these processes and their children begin",
+	  .offset = AT(pids) },
+	{ OPTION_STRING, 'P', "provider", "NAME,...", "what begins with these providers' memory",
+	  .offset = AT(session.filter.provider) },
+	{ OPTION_STRING, 0, "client", "NAME,...", "what begins for these clients",
+	  .offset = AT(session.filter.client) },
+	{ OPTION_STRING, 'f', "filter", "FILTER", "a kernel event filter on what begins",
+	  .offset = AT(session.filter.kernel) },
+	{ OPTION_STRING, 'S', "source", "SOURCE", "auto, tracepoint or probe",
+	  .offset = AT(session.source) },
+	{ OPTION_STRING, 0, "system", "NAME", "the tracefs system that holds the events",
+	  .offset = AT(session.system) },
+	{ OPTION_SIZE, 'b', "buffer", "SIZE", "ring buffer per CPU, in KiB without a unit",
+	  .offset = AT(session.buffer_bytes), .unit = 1024 },
+	{ OPTION_FLAG, 0, "no-overwrite", NULL, "when a buffer is full, drop what is newest",
+	  .offset = AT(session.no_overwrite) },
+	{ OPTION_STRING, 'C', "clock", "CLOCK", "the trace clock (default mono)",
+	  .offset = AT(session.clock) },
+	{ OPTION_U64, 0, "file-version", "6|7", "version of the trace.dat format (default 7)",
+	  .offset = AT(file_version) },
+	{ OPTION_STRING, 0, "user", "NAME", "run CMD as this user", .offset = AT(user) },
+	{ OPTION_END },
+};
+
+/* ---- what the user sees ---- */
+
+static void show_progress(const struct recorder_progress *now)
+{
+	char events[32], bytes[16], lost[32];
+
+	fprintf(stderr, "\r%" PRIu64 " s  %s events  %s  %s lost\033[K",
+		now->elapsed_ns / 1000000000u, text_count(events, sizeof(events), now->events),
+		text_bytes(bytes, sizeof(bytes), now->bytes),
+		text_count(lost, sizeof(lost), now->lost));
+}
+
+static void show_losses(const struct recorder_summary *summary)
+{
+	for (size_t i = 0; i < summary->lost_count; i++) {
+		const struct recorder_loss *loss = &summary->lost[i];
+
+		fprintf(stderr,
+			"  CPU %u: %" PRIu64 " overrun, %" PRIu64 " commit overrun, %" PRIu64
+			" dropped, %" PRIu64 " not saved\n",
+			loss->cpu, loss->overrun, loss->commit_overrun, loss->dropped,
+			loss->unsaved);
+	}
+	if (summary->missed)
+		fprintf(stderr, "  probes missed %" PRIu64 "\n", summary->missed);
+}
+
+static void show_summary(const struct recorder_options *options,
+			 const struct recorder_summary *summary)
+{
+	char events[32], bytes[16], lost[32], time[16], name[4096], command[256];
+
+	if (summary->workload[0])
+		fprintf(stderr, "p2ptrace: '%s' %s\n",
+			text_safe(command, sizeof(command), options->command[0]),
+			summary->workload);
+	if (!summary->written)
+		return;
+	fprintf(stderr, "p2ptrace: recorded %s events (%s) in %s to %s; %s lost\n",
+		text_count(events, sizeof(events), summary->total.events),
+		text_bytes(bytes, sizeof(bytes), summary->total.bytes),
+		text_duration(time, sizeof(time), summary->total.elapsed_ns),
+		text_safe(name, sizeof(name), options->output),
+		summary->total.lost ? text_count(lost, sizeof(lost), summary->total.lost)
+				    : "nothing");
+	show_losses(summary);
+}
+
+/* ---- the command ---- */
+
+static int check_options(struct recorder_options *options, struct p2p_error *err)
+{
+	if (options->file_version != 6 && options->file_version != 7)
+		return p2p_fail_usage(err, "--file-version: 6 or 7");
+	if (options->user && !options->command)
+		return p2p_fail_usage(err, "--user says whom CMD runs as; there is no CMD");
+	if (options->pids && pid_list_parse(options->pids, &options->session.pids, err))
+		return p2p_error_prefix(err, "-p");
+	return 0;
+}
+
+static int run_record(int argc, char **argv, struct p2p_error *err)
+{
+	struct recorder_options options = { .output = "p2ptrace.dat",
+					    .file_version = 7,
+					    .session = { .source = "auto", .clock = "mono" } };
+	bool terminal = isatty(STDERR_FILENO);
+	struct recorder_summary summary;
+	int rest_count, result;
+	char **rest;
+
+	if (options_parse(argc, argv, record_options, true, &options, &rest, &rest_count, err))
+		return -1;
+	if (rest_count) {
+		rest[rest_count] = NULL;
+		options.command = rest;
+	}
+	if (check_options(&options, err))
+		return -1;
+	result = recorder_run(&options, terminal ? show_progress : NULL, &summary, err);
+	if (terminal)
+		fputs("\r\033[K", stderr);
+	show_summary(&options, &summary);
+	recorder_summary_release(&summary);
+	free(options.session.pids.pids);
+	return result;
+}
+
+const struct command cmd_record = {
+	.name = "record",
+	.summary = "record P2PDMA events to a trace.dat",
+	.usage = "[OPTIONS] [--] [CMD ARGS...]",
+	.options = record_options,
+	.run = run_record,
+};
