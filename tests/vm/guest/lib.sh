@@ -100,23 +100,47 @@ drives_json() {
 	done | { echo '{'; cat; echo '}'; } >/results/drives.json
 }
 
-# Starts a recording and waits until it runs; record_stop ends it.  The file goes to
-# tmpfs first: the share is slow.
+# Records with p2ptrace and, into an instance of its own, with the kernel's plain
+# `trace`: NAME.dat and NAME.txt.  The files go to tmpfs first: the share is slow.
+observe_start() { # NAME [record's options]
+	observed=$1
+	shift
+	mkdir $TRACING/instances/oracle
+	echo 32768 >$TRACING/instances/oracle/buffer_size_kb
+	echo 1 >$TRACING/instances/oracle/events/p2pdma/enable
+	record_start "$observed.dat" "$@"
+}
+
+observe_stop() {
+	record_stop
+	echo 0 >$TRACING/instances/oracle/events/p2pdma/enable
+	cat $TRACING/instances/oracle/trace >"/results/$observed.txt"
+	rmdir $TRACING/instances/oracle
+}
+
 record_start() { # FILE [options]
 	recording=$1
 	shift
-	p2ptrace record -o "/tmp/$recording" "$@" 2>"/results/$recording.record.txt" &
+	p2ptrace record -o "/tmp/$recording" "$@" 2>"/results/$recording.log" &
 	recorder=$!
-	await events_enabled
+	await recorder_ready
 }
 
-events_enabled() {
-	grep -qs 1 $TRACING/instances/*/events/p2pdma/p2p_dma_unmap/enable
+# unmap is enabled last or close to it; without the recorder nothing will follow.
+recorder_ready() {
+	kill -0 $recorder 2>/dev/null || return 0
+	for enable in $TRACING/instances/*/events/p2pdma/enable; do
+		case $enable in
+		*/oracle/*) continue ;;
+		esac
+		grep -qs 1 "$enable" && return 0
+	done
+	return 1
 }
 
 record_stop() {
-	kill -INT "$recorder"
-	wait "$recorder" || return 1
+	kill -INT $recorder
+	wait $recorder
 	cp "/tmp/$recording" "/results/$recording"
 }
 

@@ -2,6 +2,7 @@
 """What a guest left behind, and what must hold on it."""
 import json
 import re
+import subprocess
 
 # Lines the kernel prints when something is wrong with it, or with our module.
 KERNEL_TROUBLE = re.compile(
@@ -13,8 +14,9 @@ KERNEL_TROUBLE = re.compile(
 class Results:
     """The folder of one run.  Every expectation is looked at; failures are collected."""
 
-    def __init__(self, folder, machine_name, machine, kernel):
+    def __init__(self, folder, machine_name, machine, kernel, program):
         self.folder = folder
+        self.program = program
         self.machine_name = machine_name
         self.machine = machine
         self.kernel = kernel
@@ -42,6 +44,20 @@ class Results:
         except ValueError as error:
             self.failures.append(f"{name}: {error}")
             return []
+
+    def p2ptrace(self, *arguments):
+        """The JSON document p2ptrace prints, run here on the host in the results' folder."""
+        done = subprocess.run([self.program, *arguments], cwd=self.folder, capture_output=True,
+                              text=True, check=False)
+        title = "p2ptrace " + " ".join(arguments)
+        if done.returncode:
+            self.failures.append(f"{title}: status {done.returncode}: {done.stderr.strip()}")
+            return {}
+        try:
+            return json.loads(done.stdout)
+        except ValueError as error:
+            self.failures.append(f"{title}: {error}")
+            return {}
 
     def true(self, what, holds):
         self.checks += 1

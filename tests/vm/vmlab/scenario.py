@@ -39,6 +39,7 @@ class Lab:
     def __init__(self, kernel_name, output, p2ptrace, accelerator):
         self.kernel = kernels.Kernel(kernel_name).ensure()
         self.output = output
+        self.p2ptrace = p2ptrace
         self.accelerator = accelerator
         self.initramfs = image.make(self.kernel, output, p2ptrace)
 
@@ -71,7 +72,7 @@ class Lab:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / "guest.sh").write_text(". /lib/lab.sh\nset -eu\n" + scenario.GUEST)
-        outcome = results.Results(folder, machine_name, setup, self.kernel.name)
+        outcome = results.Results(folder, machine_name, setup, self.kernel.name, self.p2ptrace)
         timeout = getattr(scenario, "TIMEOUT", 120) * (5 if self.kernel.flavour.debug else 1)
         if not self.boot(setup, folder, f"file:{folder}/console.txt", timeout):
             outcome.failures.append(f"not finished after {timeout} s")
