@@ -40,7 +40,7 @@ static const struct option_spec record_options[] = {
 	{ OPTION_U64, 0, "file-version", "6|7", "version of the trace.dat format (default 7)",
 	  .offset = AT(file_version) },
 	{ OPTION_STRING, 0, "user", "NAME", "run CMD as this user", .offset = AT(user) },
-	{ OPTION_END },
+	{ .kind = OPTION_END },
 };
 
 /* ---- what the user sees ---- */

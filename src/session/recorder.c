@@ -65,7 +65,7 @@ static void add_stats(const struct ring_stats *stats, struct recorder_progress *
 	sum->lost += stats->overrun + stats->commit_overrun + stats->dropped;
 }
 
-static void measure(const struct recorder *recorder, uint64_t began, struct recorder_progress *now)
+static void measure(const struct recorder *recorder, struct recorder_progress *now)
 {
 	*now = (struct recorder_progress){ .bytes = spool_bytes(&recorder->spool),
 					   .elapsed_ns = now_ns() - recorder->began_ns };
