@@ -20,7 +20,9 @@ import itertools
 import json
 import os
 import re
+import signal
 import subprocess
+import time
 import unittest
 
 import rig_view
@@ -175,6 +177,11 @@ def run(*options):
     return json.loads(done.stdout)
 
 
+def load(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
 class Running:
     """A workload with --hold: its work is done when the block begins, `truth` is there, and
     its processes live until the block ends."""
@@ -198,6 +205,55 @@ class Running:
         self.process.stdout.close()
         if self.process.wait(timeout=30):
             raise RuntimeError(f"the rig ended with status {self.process.returncode}")
+
+
+class Recording:
+    """A `p2ptrace record` of a group in the background, which records when this returns."""
+
+    def __init__(self, path, group, *options):
+        self.path = path
+        before = set(os.listdir(TRACING + "/instances"))
+        self.process = subprocess.Popen(
+            [P2PTRACE, "record", "-o", path, "--system", group.name, *map(str, options)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            self._await(group, before)
+        except BaseException:
+            self.process.kill()
+            self.process.communicate()
+            raise
+
+    def _await(self, group, before):
+        """Until a new instance has the group's events on; its buffers run by then."""
+        limit = time.monotonic() + 30
+        while time.monotonic() < limit and self.process.poll() is None:
+            for name in set(os.listdir(TRACING + "/instances")) - before:
+                with contextlib.suppress(OSError):
+                    if self._runs(f"{TRACING}/instances/{name}", group):
+                        return
+            time.sleep(0.01)
+        status = self.process.poll()
+        why = "it takes too long"
+        if status is not None:
+            why = f"status {status}: {self.process.communicate()[1].decode('utf-8', 'replace')}"
+        raise RuntimeError("p2ptrace record does not begin: " + why)
+
+    @staticmethod
+    def _runs(instance, group):
+        def read(path):
+            with open(f"{instance}/{path}", encoding="ascii") as file:
+                return file.read().strip()
+
+        return (read(f"events/{group.name}/p2p_dma_unmap/enable").startswith("1") and
+                read("tracing_on") == "1")
+
+    def stop(self, number=signal.SIGINT):
+        """Ends the recording; its stderr.  The file is complete when this returns."""
+        self.process.send_signal(number)
+        errors = self.process.communicate(timeout=60)[1].decode("utf-8", "replace")
+        if self.process.returncode:
+            raise RuntimeError(f"p2ptrace record: status {self.process.returncode}: {errors}")
+        return errors
 
 
 def p2ptrace(*arguments, status=0, **settings):

@@ -65,6 +65,7 @@ class Tables:
         self.processes, self.pairs, self.types = {}, {}, {}
         self.failed = {"allocs": 0, "maps": 0, "map_bytes": 0}
         self.orphans = {"frees": 0, "unmaps": 0}
+        self.repeats = 0  # beginnings of what was open already
         self._open = {}  # (kind, device, page) -> FIFO of _Open
         for event in events:
             self.events[event["event"]] += 1
@@ -82,6 +83,7 @@ class Tables:
 
     def _begin(self, kind, device, event, start):
         begun = _Open(event, start, event["size"])
+        self.repeats += any(self._open.get((kind, device, page)) for page in begun.left)
         for page in begun.left:
             self._open.setdefault((kind, device, page), []).append(begun)
 

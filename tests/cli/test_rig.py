@@ -29,7 +29,7 @@ def without(row, *keys):
 class Compared(unittest.TestCase):
     maxDiff = None
 
-    def compare(self, truth, events):
+    def compare(self, truth, events, repeats=0):
         """Every number of the ground truth that events can tell."""
         view = rig_view.Tables(events)
         counts = dict(truth["events"])
@@ -43,6 +43,7 @@ class Compared(unittest.TestCase):
         self.assertEqual({(pid,): row for pid, row in view.processes.items()}, processes)
         self.compare_left(truth, view)
         self.compare_pairs(truth, view)
+        self.assertEqual(view.repeats, repeats)
 
     def compare_left(self, truth, view):
         left = view.left()
@@ -73,9 +74,9 @@ class Compared(unittest.TestCase):
 class Faults(Compared):
     """Each option that makes something go wrong, alone, and its number."""
 
-    def check(self, option, expected, count=7):
-        truth, events = record(["--events", 2000, "--threads", 2, "--" + option, count])
-        self.compare(truth, events)
+    def check(self, option, expected, repeats=0):
+        truth, events = record(["--events", 2000, "--threads", 2, "--" + option, 7])
+        self.compare(truth, events, repeats)
         for path, value in expected.items():
             found = truth
             for name in path.split("."):
@@ -121,17 +122,19 @@ class Faults(Compared):
         self.check("range-unmaps", {"outstanding.maps": 0})
 
     def test_overlaps(self):
-        self.check("overlaps", {"outstanding.maps": 0})
+        self.check("overlaps", {"outstanding.maps": 0}, repeats=2 * 7)
 
     def test_overlap_leaks(self):
         self.check("overlap-leaks", {"outstanding.maps": 7,
-                                     "outstanding.map_bytes": 7 * rig_view.PAGE})
+                                     "outstanding.map_bytes": 7 * rig_view.PAGE},
+                   repeats=2 * 7)
 
 
 EVERY_FAULT = [word for option in (
     "leak-allocs", "leak-maps", "failed-allocs", "refused-maps", "orphan-frees", "orphan-unmaps",
     "page-frees", "half-frees", "split-unmaps", "range-unmaps", "overlaps", "overlap-leaks")
     for word in ("--" + option, 5)]
+EVERY_REPEAT = 5 * 2 + 5 * 2  # of overlaps and overlap-leaks
 
 
 @rig.needs_rig
@@ -141,19 +144,19 @@ class Together(Compared):
     def test_ends_on_the_next_thread(self):
         truth, events = record(["--events", 4000, "--threads", 3, "--cross", "thread",
                                 *EVERY_FAULT])
-        self.compare(truth, events)
+        self.compare(truth, events, EVERY_REPEAT)
 
     def test_ends_in_the_next_process(self):
         truth, events = record(["--events", 4000, "--threads", 2, "--processes", 3, "--cross",
                                 "process", "--window", 3, *EVERY_FAULT])
-        self.compare(truth, events)
+        self.compare(truth, events, EVERY_REPEAT)
         self.assertEqual(len(truth["processes"]), 3)
         ends = [event for event in events if event["event"] == "unmap"]
         self.assertEqual(len({event["owner"] for event in ends}), 3)
 
     def test_types_by_name(self):
         truth, events = record(["--events", 2000, *EVERY_FAULT], ["--type-names"])
-        self.compare(truth, events)
+        self.compare(truth, events, EVERY_REPEAT)
         self.assertEqual({event["type"] for event in events if event["event"] == "map"},
                          {"BUS_ADDR", "THRU_HOST_BRIDGE", "NOT_SUPPORTED"})
 
@@ -186,8 +189,10 @@ class Together(Compared):
             self.assertLess(0, bounds["sum_low"])
             self.assertLess(bounds["sum_low"], bounds["sum_high"])
             self.assertLessEqual(bounds["max_low"], bounds["max_high"])
-        maps = truth["events"]["map"] - truth["failed"]["maps"] - truth["outstanding"]["maps"]
-        self.assertEqual(truth["lifetimes"]["map_ns"]["count"], maps)
+        for kind in ("map", "alloc"):
+            ended = (truth["events"][kind] - truth["failed"][kind + "s"] -
+                     truth["outstanding"][kind + "s"])
+            self.assertEqual(truth["lifetimes"][kind + "_ns"]["count"], ended)
 
 
 @rig.needs_rig
