@@ -22,6 +22,7 @@ struct workload {
 	pid_t pid; /* 0: none */
 	int go; /* writing a byte lets it go, closing makes it end */
 	int failed; /* its errno arrives here when it cannot be started */
+	bool started; /* it runs, or ran */
 	bool ended;
 	int status; /* of waitpid(2), once ended */
 };
@@ -39,7 +40,8 @@ bool workload_has_ended(struct workload *workload);
 /* Asks it to end (SIGTERM) if it runs, waits for two seconds at most, releases all. */
 void workload_finish(struct workload *workload);
 
-/* "exited with status 3", "was killed by signal 9 (Killed)", "is still running". */
+/* "exited with status 3", "was killed by signal 9 (Killed)", "is still running",
+ * "" when it never ran. */
 void workload_describe(const struct workload *workload, char *words, size_t room);
 
 #endif

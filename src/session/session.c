@@ -182,7 +182,7 @@ static void read_refusal(const struct instance *instance, const char *path, char
 }
 
 struct filtering {
-	unsigned int given, refused;
+	unsigned int given, refused; /* bits by enum event_kind */
 	char refusal[200]; /* why, for the last one refused */
 };
 
@@ -208,13 +208,11 @@ static int filter_event(const struct session *session, const struct instance *in
 		p2p_warn("%s tells no such device: all of them are recorded", name);
 	if (!filter[0])
 		return 0;
-	done->given++;
+	done->given |= 1u << kind;
 	event_file(path, sizeof(path), session->source.system, name, "filter");
 	if (instance_try(instance, path, filter)) {
-		done->refused++;
+		done->refused |= 1u << kind;
 		read_refusal(instance, path, done->refusal, sizeof(done->refusal));
-		p2p_warn("%s: the kernel does not take the filter (%s): all of them are recorded",
-			 name, done->refusal);
 	}
 	return 0;
 }
@@ -233,6 +231,11 @@ static int set_filters(const struct session *session, const struct filter_spec *
 			return -1;
 	if (done.given && done.given == done.refused)
 		return p2p_fail_usage(err, "the kernel refuses the filter: %s", done.refusal);
+	for (int kind = KIND_NONE + 1; kind < KIND_P2P_COUNT; kind++)
+		if (done.refused & 1u << kind)
+			p2p_warn("%s: the kernel does not take the filter (%s): all of them are "
+				 "recorded",
+				 event_kind_names[kind], done.refusal);
 	return 0;
 }
 

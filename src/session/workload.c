@@ -111,7 +111,8 @@ int workload_start(struct workload *workload, const char *name, struct p2p_error
 	/* A successful exec closes the other end. */
 	told = read(workload->failed, &number, sizeof(number));
 	close_if_open(&workload->failed);
-	if (told != sizeof(number))
+	workload->started = told != sizeof(number);
+	if (workload->started)
 		return 0;
 	errno = number;
 	return p2p_fail_errno(err, "cannot start '%s'", name);
@@ -140,7 +141,9 @@ void workload_finish(struct workload *workload)
 
 void workload_describe(const struct workload *workload, char *words, size_t room)
 {
-	if (!workload->ended)
+	if (!workload->started)
+		words[0] = '\0';
+	else if (!workload->ended)
 		snprintf(words, room, "is still running");
 	else if (WIFSIGNALED(workload->status))
 		snprintf(words, room, "was killed by signal %d (%s)", WTERMSIG(workload->status),
