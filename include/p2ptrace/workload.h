@@ -37,8 +37,9 @@ int workload_start(struct workload *workload, const char *name, struct p2p_error
 /* Looks whether it has ended. */
 bool workload_has_ended(struct workload *workload);
 
-/* Asks it to end (SIGTERM) if it runs, waits for two seconds at most, releases all. */
-void workload_finish(struct workload *workload);
+/* Releases all.  With `end_it` one that runs is asked to end (SIGTERM) and waited for,
+ * two seconds at most; else it goes on. */
+void workload_finish(struct workload *workload, bool end_it);
 
 /* "exited with status 3", "was killed by signal 9 (Killed)", "is still running",
  * "" when it never ran. */

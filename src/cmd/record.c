@@ -81,8 +81,9 @@ static void show_summary(const struct recorder_options *options,
 			summary->workload);
 	if (!summary->written)
 		return;
-	fprintf(stderr, "p2ptrace: recorded %s events (%s) in %s to %s; %s lost\n",
+	fprintf(stderr, "p2ptrace: recorded %s event%s (%s) in %s to %s; %s lost\n",
 		text_count(events, sizeof(events), summary->total.events),
+		summary->total.events == 1 ? "" : "s",
 		text_bytes(bytes, sizeof(bytes), summary->total.bytes),
 		text_duration(time, sizeof(time), summary->total.elapsed_ns),
 		text_safe(name, sizeof(name), options->output),

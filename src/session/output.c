@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,13 +51,25 @@ static int open_directory(struct output *output, struct p2p_error *err)
 	return output->dir < 0 ? -1 : 0;
 }
 
+/* Numbers of processes come again, and what a killed recorder left stays. */
+static int make_stem(struct output *output)
+{
+	unsigned int number;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		return -1;
+	snprintf(output->stem, sizeof(output->stem), "%d-%08x", (int)getpid(), number);
+	return 0;
+}
+
 int output_open(struct output *output, const char *path, struct p2p_error *err)
 {
 	const char *slash = strrchr(path, '/');
 	char name[NAME_MAX + 1];
 
 	*output = (struct output){ .path = path, .name = slash ? slash + 1 : path, .dir = -1 };
-	snprintf(output->stem, sizeof(output->stem), "%d", (int)getpid());
+	if (make_stem(output))
+		return p2p_fail_errno(err, "no random number for a file's name");
 	if (!*output->name || !strcmp(output->name, ".") || !strcmp(output->name, ".."))
 		return p2p_fail_usage(err, "-o %s: no file name", path);
 	if (part_name(output, "cpu999999-1", name))

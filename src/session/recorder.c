@@ -368,7 +368,8 @@ int recorder_run(const struct recorder_options *options,
 		return -1;
 	result = run(&recorder, signals, &mask, progress, summary, err);
 	if (options->command) {
-		workload_finish(&recorder.workload);
+		/* A disk that is full is no reason to end somebody's work. */
+		workload_finish(&recorder.workload, !spool_failure(&recorder.spool));
 		workload_describe(&recorder.workload, summary->workload, sizeof(summary->workload));
 	}
 	release(&recorder);

@@ -89,7 +89,7 @@ int workload_prepare(struct workload *workload, char *const argv[], const char *
 		return 0;
 	workload->pid = 0;
 	p2p_fail_errno(err, "cannot fork");
-	workload_finish(workload);
+	workload_finish(workload, true);
 	return -1;
 }
 
@@ -126,16 +126,17 @@ bool workload_has_ended(struct workload *workload)
 	return workload->ended;
 }
 
-void workload_finish(struct workload *workload)
+void workload_finish(struct workload *workload, bool end_it)
 {
 	static const struct timespec moment = { .tv_nsec = 10 * 1000 * 1000 };
+	bool wait = workload->pid && (end_it || !workload->started);
 
-	/* One that still waits for its start ends by itself. */
-	if (workload->pid && workload->go < 0 && !workload_has_ended(workload))
+	if (workload->started && end_it && !workload_has_ended(workload))
 		kill(workload->pid, SIGTERM);
+	/* One that was never let go ends by itself now. */
 	close_if_open(&workload->go);
 	close_if_open(&workload->failed);
-	for (int tries = 0; workload->pid && tries < 200 && !workload_has_ended(workload); tries++)
+	for (int tries = 0; wait && tries < 200 && !workload_has_ended(workload); tries++)
 		nanosleep(&moment, NULL);
 }
 
