@@ -51,15 +51,30 @@ static bool looks_like_short_bdf(const char *name, size_t length)
 	return length == 7 && name[2] == ':' && name[5] == '.' && isxdigit((unsigned char)name[0]);
 }
 
-/* FIELD == "name", or ~ for a pattern. */
-static void add_match(struct clause *to, const char *field, const char *name, size_t length)
+/* FIELD == "name", or ~ for a pattern.  The kernel takes a pattern that begins with a
+ * digit for an index that matches nothing: a bracket around the digit prevents it. */
+static void add_one(struct clause *to, const char *field, const char *domain, const char *name,
+		    size_t length)
 {
 	bool pattern = memchr(name, '*', length) || memchr(name, '?', length);
-	const char *compare = pattern ? "~" : "==";
+	char first = *domain ? *domain : *name;
 
-	add(to, "%s %s \"%.*s\"", field, compare, (int)length, name);
-	if (looks_like_short_bdf(name, length))
-		add(to, " || %s %s \"0000:%.*s\"", field, compare, (int)length, name);
+	if (!pattern)
+		add(to, "%s == \"%s%.*s\"", field, domain, (int)length, name);
+	else if (isdigit((unsigned char)first))
+		add(to, "%s ~ \"[%c]%s%.*s\"", field, first, *domain ? domain + 1 : "",
+		    (int)(length - !*domain), name + !*domain);
+	else
+		add(to, "%s ~ \"%s%.*s\"", field, domain, (int)length, name);
+}
+
+static void add_match(struct clause *to, const char *field, const char *name, size_t length)
+{
+	add_one(to, field, "", name, length);
+	if (looks_like_short_bdf(name, length)) {
+		add(to, " || ");
+		add_one(to, field, "0000:", name, length);
+	}
 }
 
 static int check_name(const char *name, size_t length, struct p2p_error *err)

@@ -1,0 +1,593 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""p2ptrace record: real recordings, read back by trace-cmd and compared with the truth."""
+
+import collections
+import contextlib
+import os
+import re
+import signal
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import rig
+
+INSTANCES = rig.TRACING + "/instances"
+COUNT_KEYS = ("alloc", "free", "map", "unmap", "map_type_change")
+
+
+def private_option(path):
+    """The private option's lines: a key's values, in order."""
+    with open(path, "rb") as file:
+        data = file.read()
+    begin = data.index(b"format 1\nversion ")
+    text = data[begin:data.index(b"\0", begin)].decode()
+    values = collections.defaultdict(list)
+    for line in text.splitlines():
+        key, value = line.split(" ", 1)
+        values[key].append(value)
+    return values
+
+
+def only(values, key):
+    (value,) = values[key]
+    return value
+
+
+def counts(truth):
+    return {key: truth["events"][key] for key in COUNT_KEYS}
+
+
+def trace_cmd_lines(path):
+    done = subprocess.run(["trace-cmd", "report", "-i", path], check=True, capture_output=True)
+    return [line for line in done.stdout.decode("utf-8", "replace").splitlines() if ": " in line]
+
+
+def trace_cmd_stats(path):
+    """Sums of the kernel's statistics that the file holds."""
+    done = subprocess.run(["trace-cmd", "report", "--stat", "-i", path], check=True,
+                          capture_output=True)
+    sums = collections.Counter()
+    for key, value in re.findall(r"^([a-z ]+): (\d+)$", done.stdout.decode(), re.MULTILINE):
+        sums[key] += int(value)
+    return sums
+
+
+def summary(errors):
+    """Events and lost, as the last lines on stderr say."""
+    match = re.search(r"recorded ([\d,]+) events? .*; (nothing|[\d,]+) lost", errors)
+    events, lost = (0 if text == "nothing" else int(text.replace(",", ""))
+                    for text in match.groups())
+    return events, lost
+
+
+def own_instances():
+    return {name for name in os.listdir(INSTANCES) if name.startswith("p2ptrace-")}
+
+
+@rig.needs_rig
+class RecordTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="p2ptrace-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.path = os.path.join(self.folder, "x.dat")
+        self.others = own_instances()
+
+    def define(self, *options):
+        group = rig.Group(*options)
+        group.__enter__()
+        self.addCleanup(group.__exit__, None, None, None)
+        return group
+
+    def record(self, group, *arguments, status=0, **settings):
+        return rig.p2ptrace("record", "-o", self.path, "--system", group.name, *arguments,
+                            status=status, **settings)
+
+    def record_rig(self, group, *options, workload=()):
+        """A recording of one run of the rig; its truth and p2ptrace's stderr."""
+        truth = os.path.join(self.folder, "truth.json")
+        done = self.record(group, *options, "--", rig.RIG, "run", "--truth", truth, *workload)
+        return rig.load(truth), done.stderr
+
+    def assert_nothing_left(self, *names):
+        """No instance, and no file but those named."""
+        self.assertEqual(own_instances() - self.others, set())
+        self.assertEqual(set(os.listdir(self.folder)), set(names))
+
+
+class FileTest(RecordTest):
+    def check_version(self, version):
+        group = self.define("--type-names")
+        truth, errors = self.record_rig(
+            group, "--file-version", version,
+            workload=("--events", 200000, "--threads", 2, "--leak-maps", 3))
+        self.assertEqual(rig.trace_cmd_count(self.path), counts(truth))
+        lines = trace_cmd_lines(self.path)
+        self.assertEqual(summary(errors), (len(lines), 0))
+        self.assertFalse([line for line in lines if "[FAILED" in line or "UNKNOWN EVENT" in line])
+        # The stamps of trace-cmd's lines never go back: clock and pages are understood.
+        stamps = [float(re.search(r"\] +(\d+\.\d+): ", line).group(1)) for line in lines]
+        self.assertEqual(stamps, sorted(stamps))
+        self.assertIn("exited with status 0", errors)
+        os.unlink(os.path.join(self.folder, "truth.json"))
+        self.assert_nothing_left("x.dat")
+
+    def test_version_7(self):
+        self.check_version(7)
+
+    def test_version_6(self):
+        self.check_version(6)
+
+    def test_names_and_threads(self):
+        group = self.define()
+        truth, _ = self.record_rig(group, workload=("--events", 2000, "--threads", 3, "--comm",
+                                                    "worker"))
+        (process,) = truth["processes"]
+        told = dict(line.split() for line in private_option(self.path)["tgid"])
+        seen = {re.match(r" *(.*)-(\d+) +\[", line).groups()
+                for line in trace_cmd_lines(self.path) if ": p2p_" in line}
+        self.assertEqual({name for name, _ in seen}, {"worker"})
+        self.assertEqual(len(seen), 3)
+        self.assertEqual({told[tid] for _, tid in seen}, {str(process["pid"])})
+
+    def test_an_existing_file_is_kept(self):
+        group = self.define()
+        with open(self.path, "w", encoding="ascii") as file:
+            file.write("former")
+        self.record(group, "-d", "0.05")
+        with open(self.path + ".old", encoding="ascii") as file:
+            self.assertEqual(file.read(), "former")
+        self.assert_nothing_left("x.dat", "x.dat.old")
+
+    def test_mode_and_owner(self):
+        group = self.define()
+        environment = dict(os.environ, SUDO_UID="65534", SUDO_GID="65533")
+        self.record(group, "-d", "0.05", env=environment)
+        there = os.stat(self.path)
+        self.assertEqual(stat.S_IMODE(there.st_mode), 0o600)
+        self.assertEqual((there.st_uid, there.st_gid), (65534, 65533))
+
+    def test_what_is_no_regular_file_is_refused(self):
+        group = self.define()
+        os.symlink("/etc/hostname", self.path)
+        self.assertIn("symbolic link", self.record(group, status=3).stderr)
+        os.unlink(self.path)
+        os.mkdir(self.path)
+        self.assertIn("directory", self.record(group, status=3).stderr)
+        os.rmdir(self.path)
+        os.mkfifo(self.path)
+        self.assertIn("special file", self.record(group, status=3).stderr)
+        self.assert_nothing_left("x.dat")
+
+    def test_stamps(self):
+        """Start and stop enclose the events; the wall offset tells today's time."""
+        for clock in ("mono", "boot", "local", "global", "mono_raw"):
+            with self.subTest(clock=clock):
+                group = self.define()
+                self.record_rig(group, "-C", clock, workload=("--events", 200))
+                told = private_option(self.path)
+                self.assertEqual(only(told, "clock"), clock)
+                self.assertEqual(only(told, "clock_ns"), "1")
+                start, stop = int(only(told, "start")), int(only(told, "stop"))
+                wall = start + int(only(told, "wall_offset"))
+                self.assertLess(abs(wall / 1e9 - time.time()), 30)
+                done = subprocess.run(["trace-cmd", "report", "-t", "-i", self.path], check=True,
+                                      capture_output=True)
+                stamps = [int(seconds) * 10**9 + int(fraction) if fraction else int(seconds)
+                          for seconds, fraction in
+                          re.findall(r"\] *(\d+)(?:\.(\d{9}))?: ", done.stdout.decode())]
+                self.assertGreaterEqual(len(stamps), 200)
+                # "local" is not the same on all CPUs.
+                slack = 1000000 if clock == "local" else 0
+                self.assertLessEqual(start - slack, min(stamps))
+                self.assertGreaterEqual(stop + slack, max(stamps))
+
+    def test_a_clock_without_ns(self):
+        group = self.define()
+        self.record_rig(group, "-C", "counter", workload=("--events", 200))
+        told = private_option(self.path)
+        self.assertEqual(only(told, "clock_ns"), "0")
+        self.assertNotIn("wall_offset", told)
+
+    def test_an_unknown_clock(self):
+        group = self.define()
+        self.assertIn("mono", self.record(group, "-C", "sundial", status=2).stderr)
+        self.assert_nothing_left()
+
+    def test_who_is_alive(self):
+        group = self.define()
+        with rig.Running("--events", 100, "--processes", 2, "--hold", 1) as running:
+            self.record(group, "-d", "0.05")
+        told = private_option(self.path)
+        self.assertEqual(only(told, "liveness"), "1")
+        alive = dict(line.split() for line in told["alive"])
+        for process in running.truth["processes"]:
+            self.assertEqual(str(process["pid"]) in alive, process["alive"])
+        with open("/proc/self/stat", encoding="ascii") as file:
+            ticks = int(file.read().rsplit(")", 1)[1].split()[19])
+        offset = time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+        start = ticks / os.sysconf("SC_CLK_TCK") - offset
+        self.assertAlmostEqual(int(alive[str(os.getpid())]) / 1e9, start, delta=0.02)
+
+
+class LossTest(RecordTest):
+    def check(self, *options):
+        """A recorder that is stopped for a while loses events, and knows how many."""
+        group = self.define()
+        recording = rig.Recording(self.path, group, "-b", 256, *options)
+        os.kill(recording.process.pid, signal.SIGSTOP)
+        truth = rig.run("--events", 100000, "--threads", 2)
+        os.kill(recording.process.pid, signal.SIGCONT)
+        errors = recording.stop()
+        read = rig.trace_cmd_count(self.path)
+        stats = trace_cmd_stats(self.path)
+        lost = stats["overrun"] + stats["commit overrun"] + stats["dropped events"]
+        events, told = summary(errors)
+        self.assertGreater(lost, 10000)
+        self.assertEqual(told, lost)
+        self.assertEqual(events, len(trace_cmd_lines(self.path)))
+        # The names of tasks that exit are recorded beside and may be lost as well.
+        beside = events - sum(read.values())
+        self.assertLessEqual(sum(read.values()) + lost, truth["events"]["total"] + beside + 8)
+        self.assertGreaterEqual(sum(read.values()) + lost, truth["events"]["total"])
+        self.assertEqual(sum(int(number) for number in re.findall(
+            r"(\d+) (?:overrun|commit overrun|dropped|not saved)", errors)), lost)
+        return stats
+
+    def test_overwrite(self):
+        stats = self.check()
+        self.assertGreater(stats["overrun"], 0)
+        self.assertEqual(stats["dropped events"], 0)
+
+    def test_no_overwrite(self):
+        stats = self.check("--no-overwrite")
+        self.assertGreater(stats["dropped events"], 0)
+        self.assertEqual(stats["overrun"], 0)
+
+    def test_full_disk(self):
+        for version in (7, 6):
+            with self.subTest(version=version):
+                self.check_full_disk(version)
+
+    def check_full_disk(self, version):
+        group = self.define()
+        disk = os.path.join(self.folder, "disk")
+        os.mkdir(disk)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "nodev", disk], check=True)
+        try:
+            path = os.path.join(disk, "x.dat")
+            done = rig.p2ptrace("record", "-o", path, "--system", group.name, "--file-version",
+                                version, "--", rig.RIG, "run", "--events", 1000000, "--threads",
+                                2, "--truth", "/dev/null", status=3)
+            self.assertIn("No space left on device", done.stderr)
+            self.assertIn("is still running", done.stderr)
+            events, lost = summary(done.stderr)
+            self.assertEqual(events, len(trace_cmd_lines(path)))
+            self.assertGreater(events, 100000)
+            told = private_option(path)["unsaved"]
+            self.assertEqual(sum(int(line.split()[1]) for line in told), lost)
+            self.assertEqual(os.listdir(disk), ["x.dat"])
+            self.wait_for(group)
+        finally:
+            subprocess.run(["umount", disk], check=True)
+            os.rmdir(disk)
+        self.assert_nothing_left()
+
+    def wait_for(self, group):
+        """Until the workload that was left running has ended."""
+        limit = time.monotonic() + 60
+        while time.monotonic() < limit:
+            if subprocess.run(["pgrep", "-P", "1", "-x", "p2prig"], check=False,
+                              capture_output=True).returncode:
+                return
+            time.sleep(0.05)
+        self.fail(f"the workload of {group.name} does not end")
+
+
+class EndTest(RecordTest):
+    def test_signals(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT,
+                       signal.SIGUSR1):
+            with self.subTest(signal=number):
+                group = self.define()
+                recording = rig.Recording(self.path, group)
+                truth = rig.run("--events", 1000)
+                recording.stop(number)
+                self.assertEqual(rig.trace_cmd_count(self.path), counts(truth))
+                os.unlink(self.path)
+                self.assert_nothing_left()
+
+    def test_nohup(self):
+        """A hangup that is ignored at the start does not end the recording."""
+        group = self.define()
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            recording = rig.Recording(self.path, group)
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        os.kill(recording.process.pid, signal.SIGHUP)
+        time.sleep(0.2)
+        self.assertIsNone(recording.process.poll())
+        recording.stop()
+
+    def test_duration(self):
+        group = self.define()
+        began = time.monotonic()
+        self.record(group, "-d", "300ms")
+        self.assertGreaterEqual(time.monotonic() - began, 0.3)
+
+    def test_killed(self):
+        """What kill -9 leaves is removed by the next start, a running one's never."""
+        group = self.define()
+        running = rig.Recording(self.path + ".running", group)
+        alive = own_instances() - self.others
+        killed = rig.Recording(self.path + ".killed", group)
+        dead = own_instances() - self.others - alive
+        killed.process.kill()
+        killed.process.communicate()
+        self.assertEqual(len(dead), 1)
+        self.assertLessEqual(dead, own_instances())
+        self.record(group, "-d", "0.05")
+        self.assertEqual(own_instances() - self.others, alive)
+        truth = rig.run("--events", 1000)
+        running.stop()
+        self.assertEqual(rig.trace_cmd_count(self.path + ".running"), counts(truth))
+        self.assertEqual(own_instances() - self.others, set())
+
+    def test_foreign_instances_are_left_alone(self):
+        group = self.define()
+        names = [f"p2ptrace-{os.getpid()}-12345", f"p2ptrace-x{os.getpid()}-12345678"]
+        for name in names:
+            os.mkdir(f"{INSTANCES}/{name}")
+            self.addCleanup(os.rmdir, f"{INSTANCES}/{name}")
+        self.record(group, "-d", "0.05")
+        self.assertLessEqual(set(names), own_instances())
+
+
+class CommandTest(RecordTest):
+    def test_status_in_words(self):
+        group = self.define()
+        for script, words in (("exit 3", "'sh' exited with status 3"),
+                              ("kill -9 $$", "'sh' was killed by signal 9 (Killed)")):
+            self.assertIn(words, self.record(group, "--", "sh", "-c", script).stderr)
+
+    def test_cannot_start(self):
+        group = self.define()
+        done = self.record(group, "--", "/no/such/program", status=3)
+        self.assertIn("cannot start '/no/such/program': No such file", done.stderr)
+        self.assertNotIn("exited", done.stderr)
+        self.assert_nothing_left()
+
+    def test_surroundings(self):
+        """CMD has nothing of the recorder: descriptors, signals, scheduling class."""
+        group = self.define()
+        done = self.record(group, "--", "sh", "-c",
+                           "ls -l /proc/self/fd; grep -E '^Sig(Blk|Ign)' /proc/self/status;"
+                           "cut -d' ' -f 40,41 /proc/self/stat; nice")
+        self.assertNotIn("tracing", done.stdout)
+        self.assertNotIn(self.folder, done.stdout)
+        self.assertNotIn("anon_inode", done.stdout)
+        self.assertRegex(done.stdout, r"SigBlk:\t0+\n")
+        ignored = int(re.search(r"SigIgn:\t([0-9a-f]+)", done.stdout).group(1), 16)
+        self.assertFalse(ignored & 1 << (signal.SIGPIPE - 1))
+        self.assertTrue(done.stdout.endswith(f"\n0 0\n{os.nice(0)}\n"), done.stdout)
+
+    def test_user(self):
+        group = self.define()
+        done = self.record(group, "--user", "nobody", "--", "sh", "-c", "id -un; id -G; echo $USER")
+        name, groups, user = done.stdout.split()
+        self.assertEqual((name, groups, user), ("nobody", "65534", "nobody"))
+        self.assertIn("no user 'no-such-user'",
+                      self.record(group, "--user", "no-such-user", "--", "true", status=3).stderr)
+        self.record(group, "--user", "nobody", status=2)
+
+    def test_duration_ends_it(self):
+        group = self.define()
+        done = self.record(group, "-d", "0.1", "--", "sleep", "60")
+        self.assertIn("'sleep' was killed by signal 15", done.stderr)
+
+    def test_first_instruction_is_recorded(self):
+        """Tracing is on before CMD's exec: its rename is there."""
+        group = self.define()
+        self.record(group, "--", "true")
+        self.assertTrue([line for line in trace_cmd_lines(self.path)
+                         if "task_rename" in line and "newcomm=true" in line])
+
+
+class FilterTest(RecordTest):
+    WORKLOAD = ("--events", 20000, "--threads", 2, "--clients", 3, "--providers", 2)
+
+    def check_ends(self, read, truth):
+        """Ends are never filtered."""
+        self.assertEqual((read["free"], read["unmap"]),
+                         (truth["events"]["free"], truth["events"]["unmap"]))
+
+    def test_provider(self):
+        group = self.define()
+        truth, _ = self.record_rig(group, "-P", "80:00.0", workload=self.WORKLOAD)
+        read = rig.trace_cmd_count(self.path)
+        maps = sum(row["maps"] for row in truth["pairs"] if row["provider"] == "0000:80:00.0")
+        self.assertEqual(read["map"], maps)
+        self.assertGreater(truth["events"]["alloc"], read["alloc"])
+        self.assertGreater(read["alloc"], 0)
+        self.check_ends(read, truth)
+        self.assertEqual(only(private_option(self.path), "filter_provider"), "80:00.0")
+
+    def test_client(self):
+        group = self.define()
+        truth, _ = self.record_rig(group, "--client", "0000:01*,0000:02:00.0",
+                                   workload=self.WORKLOAD)
+        read = rig.trace_cmd_count(self.path)
+        maps = sum(row["maps"] for row in truth["pairs"] if row["client"] != "0000:03:00.0")
+        self.assertEqual(read["map"], maps)
+        self.assertEqual(read["alloc"], truth["events"]["alloc"])
+        self.check_ends(read, truth)
+
+    def test_aliases(self):
+        """A provider that is called dev, and a client that is."""
+        group = self.define("--rename", "p2p_dma_alloc.provider=dev", "--rename",
+                            "p2p_dma_map.client=dev")
+        truth, _ = self.record_rig(group, "-P", "0000:80:00.0", "--client", "0000:02:00.0",
+                                   workload=self.WORKLOAD)
+        read = rig.trace_cmd_count(self.path)
+        (maps,) = [row["maps"] for row in truth["pairs"]
+                   if (row["client"], row["provider"]) == ("0000:02:00.0", "0000:80:00.0")]
+        self.assertEqual(read["map"], maps)
+        self.assertGreater(truth["events"]["alloc"], read["alloc"])
+
+    def test_kernel_filter(self):
+        group = self.define()
+        truth, errors = self.record_rig(group, "-f", "dma_addr != 0 && size > 65536",
+                                        workload=self.WORKLOAD)
+        read = rig.trace_cmd_count(self.path)
+        # Allocations have no dma_addr: the kernel refuses, they pass, and it is said.
+        self.assertEqual(read["alloc"], truth["events"]["alloc"])
+        self.assertRegex(errors, "warning: p2p_dma_alloc: .*Field not found")
+        self.assertTrue(0 < read["map"] < truth["events"]["map"])
+        self.check_ends(read, truth)
+
+    def test_a_filter_that_nothing_takes(self):
+        group = self.define()
+        for text in ("no_such_field == 1", "size >"):
+            self.assertIn("the kernel refuses the filter",
+                          self.record(group, "-f", text, status=2).stderr)
+        for name in ('a"b', "", "a,,b"):
+            self.record(group, "-P", name, status=2)
+        self.assert_nothing_left()
+
+    def test_pid_follows_threads_and_children(self):
+        """A shell that starts short-lived, many-threaded children; others work beside."""
+        group = self.define()
+        truth = os.path.join(self.folder, "truth")
+        script = (f"read go; for i in 1 2 3 4; do {rig.RIG} run --events 3000 --threads 3 "
+                  f"--processes 2 --truth {truth}.$i </dev/null; done; read end")
+        with subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE) as shell:
+            with contextlib.ExitStack() as stack:
+                recording = rig.Recording(self.path, group, "-p", shell.pid)
+                foreign = threading.Thread(target=rig.run, args=("--seconds", 1, "--comm",
+                                                                 "foreign"))
+                foreign.start()
+                stack.callback(foreign.join)
+                shell.stdin.write(b"\n")
+                shell.stdin.flush()
+                foreign.join()
+                shell.stdin.close()
+                shell.wait()
+                # It ends by itself, a moment after the last of them.
+                errors = recording.process.communicate(timeout=20)[1].decode()
+        self.assertEqual(recording.process.returncode, 0, errors)
+        expected = collections.Counter()
+        for number in range(1, 5):
+            expected.update(counts(rig.load(f"{truth}.{number}")))
+        read = rig.trace_cmd_count(self.path)
+        for begin in ("alloc", "map", "map_type_change"):
+            self.assertEqual(read[begin], expected[begin], begin)
+        self.assertGreater(read["unmap"], expected["unmap"])
+        begins = [line for line in trace_cmd_lines(self.path)
+                  if re.search(r": p2p_(dma_alloc|dma_map|map_type_change): ", line)]
+        self.assertFalse([line for line in begins if "foreign" in line])
+        self.assertEqual(only(private_option(self.path), "filter_pid"), str(shell.pid))
+        self.assertEqual(own_instances() - self.others, set())
+
+    def test_pid_of_what_runs_already(self):
+        """Threads and children that are there before the recorder."""
+        group = self.define()
+        script = f"{rig.RIG} run --seconds 3 --rate 5000 --threads 2 --truth /dev/null & wait"
+        with subprocess.Popen(["sh", "-c", script], stdin=subprocess.DEVNULL) as shell:
+            time.sleep(0.5)
+            self.record(group, "-p", shell.pid, "-d", "0.5")
+            read = rig.trace_cmd_count(self.path)
+            shell.wait()
+        self.assertGreater(read["map"], 100)
+        self.assertEqual(len({re.match(r"begins: +(\S+)", line).group(1)
+                              for line in trace_cmd_lines(self.path)
+                              if line.startswith("begins:")}), 2)
+
+    def test_pid_that_is_none(self):
+        group = self.define()
+        self.assertIn("no process", self.record(group, "-p", 2**22 + 1, status=3).stderr)
+        self.record(group, "-p", "1,x", status=2)
+        self.record(group, "-p", "0", status=2)
+
+    def test_pid_namespace(self):
+        """Other numbers than the kernel's: -p is refused, liveness is not claimed."""
+        group = self.define()
+        inside = ["unshare", "-pf", "--mount-proc", rig.P2PTRACE, "record", "-o", self.path,
+                  "--system", group.name, "-d", "0.1"]
+        done = subprocess.run([*inside, "-p", "1"], check=False, capture_output=True)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(b"pid namespace", done.stderr)
+        subprocess.run(inside, check=True, capture_output=True)
+        told = private_option(self.path)
+        self.assertNotIn("liveness", told)
+        self.assertNotIn("alive", told)
+        self.assertNotIn("tgid", told)
+
+
+class CannotTest(RecordTest):
+    def test_not_root(self):
+        group = self.define()
+        folder = os.path.join(self.folder, "open")
+        os.chmod(self.folder, 0o755)
+        os.mkdir(folder)
+        os.chmod(folder, 0o777)
+        program = os.path.join(folder, "p2ptrace")
+        subprocess.run(["cp", rig.P2PTRACE, program], check=True)
+        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                               program, "record", "-o", folder + "/x.dat", "--system", group.name],
+                              check=False, capture_output=True)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(b"run it as root (sudo)", done.stderr)
+        self.assertEqual(os.listdir(folder), ["p2ptrace"])
+
+    def test_no_tracefs(self):
+        done = subprocess.run(["unshare", "-m", "sh", "-c",
+                               "umount -l /sys/kernel/tracing && shift 0; "
+                               "while umount -l /sys/kernel/debug 2>/dev/null; do :; done; "
+                               'exec "$@"', "sh", rig.P2PTRACE, "record", "-o", self.path],
+                              check=False, capture_output=True)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(b"mount -t tracefs nodev /sys/kernel/tracing", done.stderr)
+        self.assert_nothing_left()
+
+    def test_no_events(self):
+        done = rig.p2ptrace("record", "-o", self.path, "--system", "no_such_system", status=3)
+        for word in ("p2p_dma_alloc", "p2p_map_type_change", "'no_such_system'", "module"):
+            self.assertIn(word, done.stderr)
+        self.assert_nothing_left()
+
+    def test_several_systems(self):
+        groups = [self.define(), self.define()]
+        done = rig.p2ptrace("record", "-o", self.path, "-d", "0.05", status=3)
+        for group in groups:
+            self.assertIn(group.name, done.stderr)
+        self.assertIn("--system", done.stderr)
+
+    def test_a_missing_event(self):
+        group = self.define("--event", "p2p_dma_map", "--event", "p2p_dma_unmap")
+        done = self.record(group, "-d", "0.05")
+        missing = re.findall(r"warning: \S+ has no event (\w+)", done.stderr)
+        self.assertEqual(missing, ["p2p_dma_alloc", "p2p_dma_free", "p2p_map_type_change"])
+        self.assertEqual(private_option(self.path)["event"], ["p2p_dma_map", "p2p_dma_unmap"])
+
+    def test_sources(self):
+        group = self.define()
+        self.assertIn("probe", self.record(group, "-S", "probe", status=3).stderr)
+        self.record(group, "-S", "magic", status=2)
+        self.record(group, "-S", "tracepoint", "-d", "0.05")
+        self.assertEqual(only(private_option(self.path), "source"), "tracepoint")
+
+    def test_too_much_memory(self):
+        group = self.define()
+        self.assertIn("smaller -b", self.record(group, "-b", "8000G", status=3).stderr)
+        self.assert_nothing_left()
+
+
+del RecordTest  # it holds no test of its own
+
+if __name__ == "__main__":
+    unittest.main()
