@@ -51,36 +51,38 @@ static bool looks_like_short_bdf(const char *name, size_t length)
 	return length == 7 && name[2] == ':' && name[5] == '.' && isxdigit((unsigned char)name[0]);
 }
 
+#define NAME_ROOM 256
+
 /* FIELD == "name", or ~ for a pattern.  The kernel takes a pattern that begins with a
  * digit for an index that matches nothing: a bracket around the digit prevents it. */
-static void add_one(struct clause *to, const char *field, const char *domain, const char *name,
-		    size_t length)
+static void add_one(struct clause *to, const char *field, const char *name)
 {
-	bool pattern = memchr(name, '*', length) || memchr(name, '?', length);
-	char first = *domain ? *domain : *name;
-
-	if (!pattern)
-		add(to, "%s == \"%s%.*s\"", field, domain, (int)length, name);
-	else if (isdigit((unsigned char)first))
-		add(to, "%s ~ \"[%c]%s%.*s\"", field, first, *domain ? domain + 1 : "",
-		    (int)(length - !*domain), name + !*domain);
+	if (!strpbrk(name, "*?"))
+		add(to, "%s == \"%s\"", field, name);
+	else if (isdigit((unsigned char)name[0]))
+		add(to, "%s ~ \"[%c]%s\"", field, name[0], name + 1);
 	else
-		add(to, "%s ~ \"%s%.*s\"", field, domain, (int)length, name);
+		add(to, "%s ~ \"%s\"", field, name);
 }
 
 static void add_match(struct clause *to, const char *field, const char *name, size_t length)
 {
-	add_one(to, field, "", name, length);
+	char full[NAME_ROOM + 8];
+
+	snprintf(full, sizeof(full), "%.*s", (int)length, name);
+	add_one(to, field, full);
 	if (looks_like_short_bdf(name, length)) {
+		snprintf(full, sizeof(full), "0000:%.*s", (int)length, name);
 		add(to, " || ");
-		add_one(to, field, "0000:", name, length);
+		add_one(to, field, full);
 	}
 }
 
 static int check_name(const char *name, size_t length, struct p2p_error *err)
 {
-	if (!length)
-		return p2p_fail_usage(err, "an empty device name");
+	if (!length || length >= NAME_ROOM)
+		return p2p_fail_usage(err, "a device name that is %s",
+				      length ? "too long" : "empty");
 	for (size_t i = 0; i < length; i++)
 		if (name[i] == '"' || name[i] == '\\' || !isprint((unsigned char)name[i]))
 			return p2p_fail_usage(err, "'%.*s' is no device name", (int)length, name);
