@@ -53,12 +53,13 @@ size_t event_format_symbols(const struct event_format *format, const char *field
 					 size_t length),
 			    void *context);
 
-/* A field's number, sign-extended when signed; 0 when the record is too short. */
+/* A field's number, sign-extended when signed; 0 when the record is too short.
+ * `swapped`: the record's byte order is not ours. */
 uint64_t event_field_number(const struct event_field *field, const unsigned char *record,
-			    uint32_t length);
+			    uint32_t length, bool swapped);
 
 /* A text field's bytes (up to a NUL); NULL when it lies outside the record. */
 const char *event_field_text(const struct event_field *field, const unsigned char *record,
-			     uint32_t length, uint32_t *text_length);
+			     uint32_t length, bool swapped, uint32_t *text_length);
 
 #endif

@@ -45,6 +45,14 @@ struct page_walk {
 	bool cut; /* the page holds fewer bytes than it says: the file ends here */
 };
 
+static inline uint16_t page_u16(struct page_form form, const void *at)
+{
+	uint16_t value;
+
+	memcpy(&value, at, 2);
+	return form.swapped ? __builtin_bswap16(value) : value;
+}
+
 static inline uint32_t page_u32(struct page_form form, const void *at)
 {
 	uint32_t value;

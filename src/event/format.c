@@ -6,6 +6,8 @@
 
 #include "p2ptrace/event_format.h"
 
+#define HOST_IS_LITTLE (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
 /* A record is at most a page; anything beyond is damage. */
 #define OFFSET_LIMIT (1u << 20)
 
@@ -208,30 +210,35 @@ size_t event_format_symbols(const struct event_format *format, const char *field
 }
 
 uint64_t event_field_number(const struct event_field *field, const unsigned char *record,
-			    uint32_t length)
+			    uint32_t length, bool swapped)
 {
 	uint64_t value = 0;
-	unsigned int unused;
 
 	if (!field || field->size > 8 || !field->size || field->offset + field->size > length)
 		return 0;
-	memcpy(&value, record + field->offset, field->size);
-	unused = 64 - field->size * 8;
-	value <<= unused;
-	return field->is_signed ? (uint64_t)((int64_t)value >> unused) : value >> unused;
+	/* The first byte is the lowest, or the highest in the other order. */
+	for (uint32_t i = 0; i < field->size; i++)
+		value = value << 8 |
+			record[field->offset + (swapped == HOST_IS_LITTLE ? i : field->size - 1 - i)];
+	if (field->is_signed) {
+		unsigned int unused = 64 - field->size * 8;
+
+		value = (uint64_t)((int64_t)(value << unused) >> unused);
+	}
+	return value;
 }
 
 const char *event_field_text(const struct event_field *field, const unsigned char *record,
-			     uint32_t length, uint32_t *text_length)
+			     uint32_t length, bool swapped, uint32_t *text_length)
 {
 	uint32_t at = field->offset, room = field->size, where;
 
 	if (field->form == FIELD_DATA_LOC || field->form == FIELD_REL_LOC) {
 		if (at + 4 > length)
 			return NULL;
-		memcpy(&where, record + at, 4);
+		where = (uint32_t)event_field_number(field, record, length, swapped);
 		at = field->form == FIELD_DATA_LOC ? where & 0xffff : at + 4 + (where & 0xffff);
-		room = where >> 16;
+		room = where >> 16 & 0xffff;
 	} else if (field->form != FIELD_TEXT) {
 		return NULL;
 	}

@@ -3,6 +3,7 @@
  * The options of a trace.dat: a table of what is read, by id; the rest is
  * skipped, as trace-cmd does.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * leaks: what was begun and not ended, each with a verdict and its reason.
+ *
+ *   leaked     its process is gone, or it is older than --min-age allows
+ *   unknown    events were lost while it was open, or the file does not tell
+ *   in_flight  its process lived when the recording stopped
+ *
+ * Source: src/analysis/leaks.c
+ */
+#ifndef P2PTRACE_LEAKS_H
+#define P2PTRACE_LEAKS_H
+
+#include "p2ptrace/analysis.h"
+#include "p2ptrace/table.h"
+
+enum verdict { VERDICT_LEAKED, VERDICT_UNKNOWN, VERDICT_IN_FLIGHT, VERDICTS };
+
+extern const char *const verdict_names[VERDICTS];
+
+struct leak {
+	enum verdict verdict;
+	const char *verdict_name, *kind; /* "alloc", "map" */
+	const char *why;		 /* belongs to the struct leaks */
+	int64_t pid, tid;
+	const char *comm, *provider, *client, *type; /* client and type NULL for allocations */
+	uint64_t addr;
+	bool has_addr;
+	uint64_t count; /* 1, or the balance of events without addresses */
+	uint64_t bytes; /* NOT_KNOWN without sizes */
+	uint64_t age;	/* ns, NOT_KNOWN on other clocks or without addresses */
+	uint64_t stamp;
+};
+
+struct leak_totals {
+	uint64_t count, bytes;
+};
+
+struct leaks {
+	struct leak *items; /* leaked first, then by bytes */
+	size_t count;
+	struct leak_totals totals[VERDICTS];
+	bool bytes_known;
+	char **texts; /* the reasons that are not constant */
+	size_t text_count;
+};
+
+/* `min_age` in ns, NOT_KNOWN: not given. */
+int leaks_find(struct leaks *leaks, const struct analysis *analysis, uint64_t min_age,
+	       struct p2p_error *err);
+void leaks_free(struct leaks *leaks);
+
+/* Leaks that agree in what they are grouped by. */
+struct leak_group {
+	const char *verdict, *kind, *comm, *provider, *client, *type, *why;
+	int64_t pid;
+	uint64_t count, bytes, oldest;
+};
+
+extern const struct column leak_columns[], leak_group_columns[];
+
+/* `by`: names out of pid, pair, provider, client, type, kind, separated by commas.
+ * *groups is the caller's to free. */
+int leaks_group(const struct leaks *leaks, const char *by, struct leak_group **groups,
+		size_t *count, struct p2p_error *err);
+
+#endif

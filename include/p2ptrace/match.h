@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * match: records in time order -> pairs of beginning and end, and totals.
+ *
+ * The rules are those of docs/matching.md.  A matcher sees all records of its
+ * shard, which are all records of certain devices: keys are a device's, so shards
+ * know nothing of each other and their totals add up.
+ *
+ * Totals are kept per path (of the *beginning*: an end counts to the path and to
+ * the thread that began) and per thread.  Lifetimes are in units of the trace
+ * clock.  Source: src/analysis/match.c
+ */
+#ifndef P2PTRACE_MATCH_H
+#define P2PTRACE_MATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "p2ptrace/decode.h"
+#include "p2ptrace/histogram.h"
+#include "p2ptrace/open_table.h"
+
+/* Threads are numbered by the kernel; ends in interrupts that nobody began count
+ * to this one. */
+#define TID_INTERRUPT UINT32_MAX
+
+struct path_totals {
+	uint64_t begins, bytes; /* failed ones included */
+	uint64_t failed, failed_bytes;
+	uint64_t ends, end_bytes;
+	uint64_t orphans; /* ends of this path that nothing began */
+	uint64_t open, open_bytes;
+	uint64_t superseded, ambiguous;
+	uint64_t no_size; /* begins without a size: the bytes are not all known */
+	uint64_t no_addr; /* begins without a key: balanced, not matched */
+	int32_t dist;	  /* the latest known, -1: never */
+	struct histogram lifetimes;
+};
+
+struct thread_totals {
+	uint32_t tid;
+	uint32_t comm; /* the latest the events themselves gave, 0: none */
+	uint64_t allocs, alloc_bytes, frees, free_bytes;
+	uint64_t maps, map_bytes, unmaps;
+	uint64_t by_type[MAP_TYPES_KNOWN]; /* maps */
+};
+
+struct matcher {
+	const struct trace_file *file;
+	const struct paths *paths;
+	/* Set before the first slice: */
+	bool foreign_ends; /* beginnings were filtered: ends without one are not ours */
+	/* Results: */
+	struct open_table open;
+	struct path_totals **totals; /* [path], NULL: none yet */
+	uint32_t totals_room;
+	struct thread_totals *threads;
+	uint32_t thread_count, thread_room;
+	uint64_t events[KIND_P2P_COUNT];
+	uint64_t orphan_frees, orphan_unmaps, foreign;
+	uint64_t superseded;
+	uint64_t last_loss; /* stamp of the latest loss so far, valid with lost */
+	bool lost;
+	bool no_memory;
+	/* Inner state: */
+	uint32_t *thread_slots;
+	uint32_t thread_mask;
+	struct pair_balance *balances;
+	uint32_t balance_count, balance_room;
+};
+
+bool matcher_init(struct matcher *matcher, const struct trace_file *file,
+		  const struct paths *paths);
+void matcher_destroy(struct matcher *matcher);
+
+/* The records of one shard of the slice; slices in order of their number. */
+int matcher_take(struct matcher *matcher, const struct slice *slice, unsigned int shard,
+		 struct p2p_error *err);
+
+#endif

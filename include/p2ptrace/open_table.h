@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * open_table: the allocations and mappings that have begun and not ended.
+ *
+ * An entry is a byte range [addr, addr + size) of a device.  It is found by its
+ * exact key (device, addr) in a hash; entries with the same key form a chain,
+ * oldest first.  Ends that fall inside an entry, or cover several, need an order
+ * by address: an interval tree of a device's entries, which is made when the
+ * first such end comes, and let go when no more come, since keeping it costs more
+ * than all the rest.  The answers do not depend on whether it is there.
+ *
+ * An entry whose middle was closed becomes several pieces; the first is the
+ * *root*, which keeps what belongs to the beginning, until the last piece ends.
+ *
+ * Entries are named by index; 0 is none.  Source: src/analysis/open_table.c
+ */
+#ifndef P2PTRACE_OPEN_TABLE_H
+#define P2PTRACE_OPEN_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct open_entry {
+	uint64_t addr, size;
+	uint64_t stamp; /* of the beginning */
+	uint32_t device;
+	uint32_t path, tid, comm;
+	uint32_t next;	 /* younger one of the same key; free entries: the next free */
+	uint32_t tail;	 /* of the chain, kept in its first entry */
+	uint32_t root;	 /* the entry itself, or the root of this piece */
+	uint32_t pieces; /* of a root: how many are open, itself included */
+	uint16_t cpu;
+	bool no_size;	 /* the size is not known: any end closes all of it */
+	bool ambiguous;	 /* its key was open more than once */
+	bool linked;	 /* found by its key; a root may be closed before its pieces */
+	bool used;
+};
+
+struct open_tree;
+
+struct open_table {
+	uint64_t *slots; /* tag << 32 | index of a chain's first entry; 0: empty */
+	uint32_t slot_mask, slot_used;
+	struct open_entry *entries; /* [0] is not used */
+	uint32_t entry_count, entry_room;
+	uint32_t free_list;
+	struct open_tree *trees; /* [device]: of those that need one */
+	uint32_t tree_count;
+	struct open_node *nodes; /* [entry]; NULL as long as there is no tree */
+	uint32_t node_room;
+	uint32_t open; /* roots */
+};
+
+bool open_table_init(struct open_table *table);
+void open_table_destroy(struct open_table *table);
+
+static inline uint64_t open_table_hash(uint32_t device, uint64_t addr)
+{
+	uint64_t hash = (addr ^ (uint64_t)device << 40 ^ device) * 0x9e3779b97f4a7c15ull;
+
+	return hash ^ hash >> 32;
+}
+
+static inline void open_table_prefetch_slot(const struct open_table *table, uint64_t hash)
+{
+	__builtin_prefetch(&table->slots[(uint32_t)hash & table->slot_mask]);
+}
+
+static inline void open_table_prefetch_entry(const struct open_table *table, uint64_t hash)
+{
+	uint64_t slot = table->slots[(uint32_t)hash & table->slot_mask];
+
+	__builtin_prefetch(&table->entries[(uint32_t)slot]);
+}
+
+/* The oldest open entry with this key, 0 if none. */
+uint32_t open_table_find(const struct open_table *table, uint32_t device, uint64_t addr);
+
+/* A new entry at the end of its key's chain; 0 without memory.  *oldest is the first
+ * entry that had the key open before, 0: none.  The caller fills in what is not key:
+ * it is a root of one piece until open_table_split(). */
+uint32_t open_table_add(struct open_table *table, uint32_t device, uint64_t addr, uint64_t size,
+			uint32_t *oldest);
+
+/* Takes an entry out of the reach of its key and address; it stays allocated. */
+void open_table_unlink(struct open_table *table, uint32_t entry);
+
+/* Gives up the entry (unlinked before). */
+void open_table_free(struct open_table *table, uint32_t entry);
+
+/* Shrinks an entry to [addr, addr + size), which lies within it.  False without memory. */
+bool open_table_shrink(struct open_table *table, uint32_t entry, uint64_t addr, uint64_t size);
+
+/* A further piece of the entry's root; 0 without memory. */
+uint32_t open_table_split(struct open_table *table, uint32_t entry, uint64_t addr, uint64_t size);
+
+/* The oldest entry of the device that reaches into [addr, addr + size), whatever its
+ * key; 0 if none.  Makes the device's tree. */
+uint32_t open_table_overlap(struct open_table *table, uint32_t device, uint64_t addr,
+			    uint64_t size);
+
+static inline struct open_entry *open_entry_at(const struct open_table *table, uint32_t entry)
+{
+	return &table->entries[entry];
+}
+
+#endif

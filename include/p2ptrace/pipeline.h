@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * pipeline: slices through decoding and matching, by several threads.
+ *
+ * There are two kinds of work: to decode the next slice, which any number of
+ * threads may do at once, and to take a decoded slice's records of one shard,
+ * which for each shard happens in the order of the slices.  A thread does what is
+ * ready, matching first, so that few slices are in memory.
+ * Source: src/analysis/pipeline.c
+ */
+#ifndef P2PTRACE_PIPELINE_H
+#define P2PTRACE_PIPELINE_H
+
+#include <stdbool.h>
+
+#include "p2ptrace/decode.h"
+#include "p2ptrace/match.h"
+
+struct pipeline {
+	const struct trace_file *file;
+	const struct schema *schema;
+	struct names *names;
+	struct paths *paths;
+	const struct decode_filter *filter;
+	struct matcher *matchers; /* [shards] */
+	unsigned int shards, threads;
+	/* Called for every slice in order, by one thread at a time, before it is let go. */
+	bool (*finished)(void *context, const struct slice *slice);
+	/* How far, 0 to 1; NULL: nobody asks. */
+	void (*progress)(void *context, double fraction);
+	void *context;
+};
+
+int pipeline_run(const struct pipeline *pipeline, struct p2p_error *err);
+
+#endif

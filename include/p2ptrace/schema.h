@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * schema: which events of a file are P2PDMA's, and where their fields stand.
+ *
+ * Events are found by name in whatever system holds them, fields by name with
+ * aliases (one table in src/event/schema.c), never by fixed offsets.  A field the
+ * event lacks is *absent*, which is not zero.
+ */
+#ifndef P2PTRACE_SCHEMA_H
+#define P2PTRACE_SCHEMA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "p2ptrace/event_format.h"
+#include "p2ptrace/paths.h"
+#include "p2ptrace/trace_read.h"
+
+/* The canonical fields. */
+enum p2p_field {
+	P2P_PROVIDER,
+	P2P_CLIENT,
+	P2P_TYPE,
+	P2P_OLD_TYPE,
+	P2P_DIST,
+	P2P_ADDR, /* the key: an allocation's address, a mapping's dma_addr */
+	P2P_PHYS_ADDR,
+	P2P_BUS_ADDR,
+	P2P_SIZE,
+	P2P_DIR,
+	P2P_PID,
+	P2P_COMM,
+	P2P_RET, /* negative: failed */
+	P2P_FIELDS,
+};
+
+/* The canonical name of a field for this kind of event ("addr" or "dma_addr"). */
+const char *p2p_field_name(enum p2p_field field, enum event_kind kind);
+
+/* A number in a record, loaded without branches: absent ones have mask 0. */
+struct number_place {
+	uint64_t mask, sign;
+	uint32_t offset;
+	bool present;
+};
+
+/* A text in a record. */
+struct text_place {
+	const struct event_field *field; /* NULL: absent */
+	uint32_t offset;
+	bool data_loc; /* the usual form; others go the slow way */
+};
+
+#define TYPE_SYMBOLS 16
+
+struct event_layout {
+	enum event_kind kind;
+	const struct event_format *format;
+	const struct event_field *fields[P2P_FIELDS]; /* NULL: absent */
+	uint32_t min_length; /* records shorter than this are damaged */
+	struct number_place addr, size, dist, pid, type, old_type, ret, common_pid, common_flags;
+	struct text_place provider, client, comm;
+	uint64_t addr_ones; /* all bits of the field: DMA_MAPPING_ERROR */
+	bool type_is_text;
+	/* Numbers below TYPE_SYMBOLS to map types; others by type_of_number(). */
+	uint8_t symbols[TYPE_SYMBOLS], old_symbols[TYPE_SYMBOLS];
+	bool guessed_types; /* the file does not say what the numbers mean */
+	/* KIND_RENAME, KIND_EXIT: whom and the name; KIND_STACK: the addresses */
+	const struct event_field *subject_pid, *subject_comm, *stack;
+};
+
+#define SCHEMA_IDS 65536
+
+struct schema {
+	struct event_format **formats; /* all of the file that could be parsed */
+	size_t format_count;
+	struct event_layout *layouts;
+	size_t layout_count;
+	struct event_layout *by_id[SCHEMA_IDS]; /* NULL: none of ours */
+	struct event_format *format_by_id[SCHEMA_IDS];
+	const char *system; /* of the P2P events, NULL when the file has none */
+	uint32_t kinds;	    /* bit per enum event_kind that the file describes */
+	bool own_pid;	    /* some P2P event carries a pid of its own */
+};
+
+/* `numbering` names map types by number as the recording's kernel had them, or
+ * NULL: used where an event's print format has no symbols. */
+struct schema *schema_new(const struct trace_file *file, const char *const *numbering,
+			  size_t numbering_count);
+void schema_free(struct schema *schema);
+
+/* A map type's number in a record to p2ptrace's own. */
+uint8_t schema_type_of_number(const uint8_t symbols[TYPE_SYMBOLS], uint64_t number);
+
+#endif

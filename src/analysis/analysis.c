@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "p2ptrace/analysis.h"
+#include "p2ptrace/pipeline.h"
+#include "p2ptrace/progress.h"
+
+/* Files smaller than this are done before a second thread has started. */
+#define ONE_THREAD_BYTES (8u << 20)
+
+const struct option_spec analysis_option_table[] = {
+	{ OPTION_STRING, 'i', "input", "FILE", "the recording (default p2ptrace.dat; - is stdin)",
+	  .offset = offsetof(struct analysis_options, path) },
+	{ OPTION_U64, 'j', "jobs", "N", "threads that read (default: one per CPU)",
+	  .offset = offsetof(struct analysis_options, threads) },
+	{ .kind = OPTION_GROUP,
+	  .group = selection_option_table,
+	  .offset = offsetof(struct analysis_options, select) },
+	{ .kind = OPTION_END },
+};
+
+/* ---- loss ---- */
+
+static struct cpu_loss *loss_of(struct analysis *analysis, uint32_t cpu)
+{
+	struct cpu_loss *more;
+
+	for (size_t i = 0; i < analysis->loss_count; i++)
+		if (analysis->losses[i].cpu == cpu)
+			return &analysis->losses[i];
+	more = reallocarray(analysis->losses, analysis->loss_count + 1, sizeof(*more));
+	if (!more)
+		return NULL;
+	analysis->losses = more;
+	more[analysis->loss_count] = (struct cpu_loss){ .cpu = cpu };
+	return &more[analysis->loss_count++];
+}
+
+static bool add_marks(struct analysis *analysis, const struct slice *slice)
+{
+	for (uint32_t i = 0; i < slice->loss_count; i++) {
+		struct cpu_loss *loss = loss_of(analysis, slice->losses[i].cpu);
+
+		if (!loss)
+			return false;
+		if (slice->losses[i].count == PAGE_LOST_UNCOUNTED)
+			loss->uncounted++;
+		else
+			loss->marked += slice->losses[i].count;
+	}
+	return true;
+}
+
+/* The kernel's per-CPU statistics know the whole number, the marks in the pages
+ * where it happened; pages that were exactly full have a mark without a number. */
+static bool add_statistics(struct analysis *analysis)
+{
+	const struct trace_file *file = analysis->file;
+	const struct recording *recording = &analysis->recording;
+
+	for (uint32_t cpu = 0; cpu < file->stat_count; cpu++) {
+		const struct trace_cpu_stats *stats = &file->stats[cpu];
+		struct cpu_loss *loss;
+
+		if (!(stats->overrun | stats->commit_overrun | stats->dropped))
+			continue;
+		loss = loss_of(analysis, cpu);
+		if (!loss)
+			return false;
+		loss->overrun = stats->overrun;
+		loss->commit_overrun = stats->commit_overrun;
+		loss->dropped = stats->dropped;
+	}
+	for (size_t i = 0; i < recording->unsaved_count; i++) {
+		struct cpu_loss *loss = loss_of(analysis, recording->unsaved[i].cpu);
+
+		if (!loss)
+			return false;
+		loss->unsaved += recording->unsaved[i].events;
+	}
+	return true;
+}
+
+static int compare_loss(const void *a, const void *b)
+{
+	const struct cpu_loss *left = a, *right = b;
+
+	return left->cpu < right->cpu ? -1 : left->cpu > right->cpu;
+}
+
+static bool sum_losses(struct analysis *analysis)
+{
+	if (!add_statistics(analysis))
+		return false;
+	analysis->lost = analysis->recording.missed;
+	analysis->loss_unplaced = analysis->lost != 0;
+	for (size_t i = 0; i < analysis->loss_count; i++) {
+		struct cpu_loss *loss = &analysis->losses[i];
+		uint64_t beside = loss->commit_overrun + loss->dropped + loss->unsaved;
+		bool counted = loss->cpu < analysis->file->stat_count &&
+			       analysis->file->stats[loss->cpu].known;
+
+		if (analysis->recording.flight_recorder)
+			loss->marked = loss->uncounted = loss->overrun = 0;
+		loss->lost = analysis_cpu_lost(analysis, loss->cpu, loss->marked);
+		analysis->lost += loss->lost;
+		analysis->loss_unplaced |= beside || (loss->overrun > loss->marked && !loss->uncounted);
+		/* With the kernel's statistics at hand every gap has its number. */
+		analysis->lost_uncounted += counted ? 0 : loss->uncounted;
+	}
+	qsort(analysis->losses, analysis->loss_count, sizeof(*analysis->losses), compare_loss);
+	return true;
+}
+
+/* ---- the run ---- */
+
+struct run_context {
+	struct analysis *analysis;
+	struct progress progress;
+};
+
+/* Kept until the end: the filters look at names while other threads still decode. */
+static bool add_notes(struct analysis *analysis, const struct slice *slice)
+{
+	struct p2p_note *more;
+
+	if (!slice->note_count)
+		return true;
+	more = reallocarray(analysis->notes, analysis->note_count + slice->note_count,
+			    sizeof(*more));
+	if (!more)
+		return false;
+	memcpy(more + analysis->note_count, slice->notes, slice->note_count * sizeof(*more));
+	analysis->notes = more;
+	analysis->note_count += slice->note_count;
+	return true;
+}
+
+static bool take_finished(void *context, const struct slice *slice)
+{
+	struct analysis *analysis = ((struct run_context *)context)->analysis;
+
+	analysis->other += slice->other;
+	analysis->damaged += slice->damaged;
+	analysis->truncated |= slice->cut;
+	return add_notes(analysis, slice) && add_marks(analysis, slice);
+}
+
+static void show_progress(void *context, double fraction)
+{
+	progress_say(&((struct run_context *)context)->progress, fraction);
+}
+
+static unsigned int thread_count(const struct analysis *analysis, uint64_t asked)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < analysis->file->lane_count; i++)
+		bytes += analysis->file->lanes[i].bytes;
+	if (asked)
+		return asked < 64 ? (unsigned int)asked : 64;
+	if (bytes < ONE_THREAD_BYTES || cpus < 1)
+		return 1;
+	return cpus < 16 ? (unsigned int)cpus : 16;
+}
+
+static int make_matchers(struct analysis *analysis, unsigned int threads, struct p2p_error *err)
+{
+	analysis->shard_count = threads == 1 ? 1 : threads < 4 ? threads * 4 : SHARDS_MAX;
+	analysis->matchers = calloc(analysis->shard_count, sizeof(*analysis->matchers));
+	if (!analysis->matchers)
+		return p2p_fail(err, "no memory for the analysis");
+	for (unsigned int i = 0; i < analysis->shard_count; i++) {
+		if (!matcher_init(&analysis->matchers[i], analysis->file, analysis->paths))
+			return p2p_fail(err, "no memory for the analysis");
+		analysis->matchers[i].foreign_ends = analysis->selection.foreign_ends;
+	}
+	return 0;
+}
+
+static int compare_notes(const void *a, const void *b)
+{
+	const struct p2p_note *left = a, *right = b;
+
+	return left->stamp < right->stamp ? -1 : left->stamp > right->stamp;
+}
+
+static bool tell_notes(struct analysis *analysis)
+{
+	qsort(analysis->notes, analysis->note_count, sizeof(*analysis->notes), compare_notes);
+	for (size_t i = 0; i < analysis->note_count; i++)
+		if (!processes_note(&analysis->processes, &analysis->notes[i]))
+			return false;
+	return true;
+}
+
+static int run_pipeline(struct analysis *analysis, const struct analysis_options *options,
+			struct p2p_error *err)
+{
+	const struct selection *selection = &analysis->selection;
+	struct decode_filter filter = { .from = selection->from,
+					.until = selection->until,
+					.begins = selection->begins ? selection_begin : NULL,
+					.context = selection };
+	struct run_context context = { .analysis = analysis };
+	struct pipeline pipeline = { .file = analysis->file,
+				     .schema = analysis->schema,
+				     .names = analysis->names,
+				     .paths = analysis->paths,
+				     .filter = selection->any ? &filter : NULL,
+				     .threads = thread_count(analysis, options->threads),
+				     .finished = take_finished,
+				     .progress = options->progress ? show_progress : NULL,
+				     .context = &context };
+	char what[300];
+	int result;
+
+	analysis->paths->select = selection->any ? selection_path : NULL;
+	analysis->paths->select_context = selection;
+	if (make_matchers(analysis, pipeline.threads, err))
+		return -1;
+	pipeline.matchers = analysis->matchers;
+	pipeline.shards = analysis->shard_count;
+	snprintf(what, sizeof(what), "reading %s", analysis->file->path);
+	progress_begin(&context.progress, what);
+	result = pipeline_run(&pipeline, err);
+	progress_end(&context.progress);
+	if (!result && (!sum_losses(analysis) || !tell_notes(analysis)))
+		result = p2p_fail(err, "no memory for the analysis");
+	return result;
+}
+
+static int prepare(struct analysis *analysis, const struct analysis_options *options,
+		   struct p2p_error *err)
+{
+	analysis->file = trace_file_open(options->path, err);
+	if (!analysis->file || recording_read(&analysis->recording, analysis->file, err))
+		return -1;
+	analysis->schema = schema_new(analysis->file,
+				      (const char *const *)analysis->recording.type_names,
+				      analysis->recording.type_count);
+	analysis->names = names_new();
+	analysis->paths = analysis->names ? paths_new(analysis->names) : NULL;
+	if (!analysis->schema || !analysis->paths)
+		return p2p_fail(err, "no memory for the analysis");
+	if (processes_init(&analysis->processes, analysis->file, &analysis->recording,
+			   analysis->names, err))
+		return -1;
+	return selection_init(&analysis->selection, &options->select, &analysis->recording,
+			      &analysis->processes, err);
+}
+
+static void count_unknown_tgids(struct analysis *analysis)
+{
+	for (unsigned int shard = 0; shard < analysis->shard_count; shard++)
+		for (uint32_t i = 0; i < analysis->matchers[shard].thread_count; i++) {
+			uint32_t tid = analysis->matchers[shard].threads[i].tid;
+			bool known;
+
+			processes_tgid(&analysis->processes, tid, &known);
+			analysis->unknown_tgids += !known && tid != TID_INTERRUPT;
+		}
+}
+
+static void set_window(struct analysis *analysis)
+{
+	const struct recording *recording = &analysis->recording;
+
+	analysis->start = recording->start;
+	analysis->stop = recording->stop;
+	if (analysis->selection.from > analysis->start)
+		analysis->start = analysis->selection.from;
+	if (analysis->selection.until < analysis->stop)
+		analysis->stop = analysis->selection.until;
+	if (analysis->stop < analysis->start)
+		analysis->stop = analysis->start;
+}
+
+struct analysis *analysis_open(const struct analysis_options *options, struct p2p_error *err)
+{
+	struct analysis *analysis = calloc(1, sizeof(*analysis));
+
+	if (!analysis) {
+		p2p_fail(err, "no memory");
+		return NULL;
+	}
+	if (prepare(analysis, options, err)) {
+		analysis_free(analysis);
+		return NULL;
+	}
+	analysis->truncated = analysis->file->truncated;
+	set_window(analysis);
+	return analysis;
+}
+
+int analysis_read(struct analysis *analysis, const struct analysis_options *options,
+		  struct p2p_error *err)
+{
+	if (run_pipeline(analysis, options, err))
+		return -1;
+	count_unknown_tgids(analysis);
+	return 0;
+}
+
+struct analysis *analysis_run(const struct analysis_options *options, struct p2p_error *err)
+{
+	struct analysis *analysis = analysis_open(options, err);
+
+	if (!analysis || !analysis_read(analysis, options, err))
+		return analysis;
+	analysis_free(analysis);
+	return NULL;
+}
+
+void analysis_free(struct analysis *analysis)
+{
+	if (!analysis)
+		return;
+	for (unsigned int i = 0; analysis->matchers && i < analysis->shard_count; i++)
+		matcher_destroy(&analysis->matchers[i]);
+	free(analysis->matchers);
+	free(analysis->losses);
+	free(analysis->notes);
+	selection_free(&analysis->selection);
+	processes_free(&analysis->processes);
+	paths_free(analysis->paths);
+	names_free(analysis->names);
+	schema_free(analysis->schema);
+	recording_free(&analysis->recording);
+	trace_file_close(analysis->file);
+	free(analysis);
+}
+
+uint64_t analysis_events(const struct analysis *analysis, enum event_kind kind)
+{
+	uint64_t events = 0;
+
+	for (unsigned int i = 0; i < analysis->shard_count; i++)
+		events += analysis->matchers[i].events[kind];
+	return events;
+}
+
+uint64_t analysis_cpu_lost(const struct analysis *analysis, uint32_t cpu, uint64_t marked)
+{
+	const struct recording *recording = &analysis->recording;
+	uint64_t lost = recording->flight_recorder ? 0 : marked;
+
+	if (cpu < analysis->file->stat_count) {
+		const struct trace_cpu_stats *stats = &analysis->file->stats[cpu];
+
+		/* A flight recorder's overruns are what it was told to let go. */
+		if (!recording->flight_recorder && stats->overrun > lost)
+			lost = stats->overrun;
+		lost += stats->commit_overrun + stats->dropped;
+	}
+	for (size_t i = 0; i < recording->unsaved_count; i++)
+		lost += recording->unsaved[i].cpu == cpu ? recording->unsaved[i].events : 0;
+	return lost;
+}
+
+uint32_t analysis_cpu_count(const struct analysis *analysis)
+{
+	uint32_t count = (uint32_t)analysis->file->stat_count;
+
+	for (size_t i = 0; i < analysis->file->lane_count; i++)
+		if (analysis->file->lanes[i].cpu >= count && analysis->file->lanes[i].cpu < 65536)
+			count = analysis->file->lanes[i].cpu + 1;
+	for (size_t i = 0; i < analysis->recording.unsaved_count; i++)
+		if (analysis->recording.unsaved[i].cpu >= count &&
+		    analysis->recording.unsaved[i].cpu < 65536)
+			count = analysis->recording.unsaved[i].cpu + 1;
+	return count;
+}

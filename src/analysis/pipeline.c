@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "p2ptrace/pipeline.h"
+
+/* Pages in one slice.  Large enough that borders cost little, small enough that
+ * the records stay in the caches. */
+#define SLICE_BYTES (4u << 20)
+
+enum place_state { PLACE_FREE, PLACE_DECODING, PLACE_DECODED };
+
+/* A place for one slice in flight. */
+struct place {
+	struct slice slice;
+	enum place_state state;
+	unsigned int shards_left;
+};
+
+struct work {
+	const struct pipeline *pipeline;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct slice_plan plan;
+	struct place *places; /* slice n is at place n % place_count */
+	unsigned int place_count;
+	uint64_t planned;      /* slices handed out for decoding */
+	uint64_t let_go;       /* slices finished */
+	uint64_t *shard_next;  /* [shard]: the slice it takes next */
+	bool *shard_busy;
+	bool plan_done, failed;
+	struct p2p_error *err;
+};
+
+static struct place *place_of(struct work *work, uint64_t slice)
+{
+	return &work->places[slice % work->place_count];
+}
+
+/* The first error stays. */
+static void fail(struct work *work, const struct p2p_error *err)
+{
+	if (!work->failed)
+		*work->err = *err;
+	work->failed = true;
+}
+
+/* A shard whose next slice lies ready; -1 if none. */
+static int ready_shard(struct work *work)
+{
+	for (unsigned int shard = 0; shard < work->pipeline->shards; shard++) {
+		uint64_t next = work->shard_next[shard];
+
+		if (!work->shard_busy[shard] && next < work->planned &&
+		    place_of(work, next)->state == PLACE_DECODED)
+			return (int)shard;
+	}
+	return -1;
+}
+
+/* With the lock held before and after. */
+static void match_shard(struct work *work, unsigned int shard)
+{
+	const struct pipeline *pipeline = work->pipeline;
+	struct place *place = place_of(work, work->shard_next[shard]);
+	struct p2p_error err;
+	int result;
+
+	work->shard_busy[shard] = true;
+	pthread_mutex_unlock(&work->lock);
+	result = matcher_take(&pipeline->matchers[shard], &place->slice, shard, &err);
+	pthread_mutex_lock(&work->lock);
+	if (result)
+		fail(work, &err);
+	work->shard_busy[shard] = false;
+	work->shard_next[shard]++;
+	place->shards_left--;
+	/* All shards take slices in order, so slices are done in order too. */
+	while (work->let_go < work->planned) {
+		place = place_of(work, work->let_go);
+		if (place->state != PLACE_DECODED || place->shards_left)
+			break;
+		if (!pipeline->finished(pipeline->context, &place->slice)) {
+			p2p_fail(&err, "no memory for the analysis");
+			fail(work, &err);
+		}
+		place->state = PLACE_FREE;
+		work->let_go++;
+		if (pipeline->progress)
+			pipeline->progress(pipeline->context, slice_plan_progress(&work->plan));
+	}
+	pthread_cond_broadcast(&work->changed);
+}
+
+/* Plans and decodes the next slice.  False: there is none, or no place for it. */
+static bool decode_next(struct work *work, struct decoder *decoder)
+{
+	struct place *place = place_of(work, work->planned);
+	struct p2p_error err;
+	int result;
+
+	if (work->plan_done || place->state != PLACE_FREE)
+		return false;
+	result = slice_plan_next(&work->plan, &place->slice.span, &err);
+	if (result <= 0) {
+		work->plan_done = true;
+		if (result < 0)
+			fail(work, &err);
+		pthread_cond_broadcast(&work->changed);
+		return true;
+	}
+	work->planned++;
+	place->state = PLACE_DECODING;
+	place->shards_left = work->pipeline->shards;
+	pthread_mutex_unlock(&work->lock);
+	result = slice_decode(decoder, &place->slice, &err);
+	pthread_mutex_lock(&work->lock);
+	if (result)
+		fail(work, &err);
+	place->state = PLACE_DECODED;
+	pthread_cond_broadcast(&work->changed);
+	return true;
+}
+
+static void *run_worker(void *argument)
+{
+	struct work *work = argument;
+	const struct pipeline *pipeline = work->pipeline;
+	struct decoder decoder;
+	struct p2p_error err;
+	int started = decoder_init(&decoder, pipeline->file, pipeline->schema, pipeline->names,
+				   pipeline->paths, &err);
+
+	decoder.filter = pipeline->filter;
+	decoder.shards = pipeline->shards;
+	pthread_mutex_lock(&work->lock);
+	if (started)
+		fail(work, &err);
+	while (!work->failed && !(work->plan_done && work->let_go == work->planned)) {
+		int shard = ready_shard(work);
+
+		if (shard >= 0)
+			match_shard(work, (unsigned int)shard);
+		else if (!decode_next(work, &decoder))
+			pthread_cond_wait(&work->changed, &work->lock);
+	}
+	pthread_cond_broadcast(&work->changed);
+	pthread_mutex_unlock(&work->lock);
+	decoder_destroy(&decoder);
+	return NULL;
+}
+
+static int work_init(struct work *work, const struct pipeline *pipeline, struct p2p_error *err)
+{
+	*work = (struct work){ .pipeline = pipeline, .err = err };
+	work->place_count = pipeline->threads == 1 ? 1 : pipeline->threads + 2;
+	work->places = calloc(work->place_count, sizeof(*work->places));
+	work->shard_next = calloc(pipeline->shards, sizeof(*work->shard_next));
+	work->shard_busy = calloc(pipeline->shards, sizeof(*work->shard_busy));
+	pthread_mutex_init(&work->lock, NULL);
+	pthread_cond_init(&work->changed, NULL);
+	if (!work->places || !work->shard_next || !work->shard_busy)
+		return p2p_fail(err, "no memory");
+	for (unsigned int i = 0; i < work->place_count; i++)
+		if (slice_init(&work->places[i].slice, pipeline->file, err))
+			return -1;
+	return slice_plan_init(&work->plan, pipeline->file, SLICE_BYTES, err);
+}
+
+static void work_destroy(struct work *work)
+{
+	for (unsigned int i = 0; work->places && i < work->place_count; i++)
+		slice_destroy(&work->places[i].slice);
+	slice_plan_destroy(&work->plan);
+	free(work->places);
+	free(work->shard_next);
+	free(work->shard_busy);
+	pthread_mutex_destroy(&work->lock);
+	pthread_cond_destroy(&work->changed);
+}
+
+int pipeline_run(const struct pipeline *pipeline, struct p2p_error *err)
+{
+	pthread_t threads[64];
+	unsigned int started = 0, wanted = pipeline->threads - 1;
+	struct work work;
+
+	if (work_init(&work, pipeline, err)) {
+		work_destroy(&work);
+		return -1;
+	}
+	/* A thread that cannot be started is one that does not help. */
+	while (started < wanted && started < 64 &&
+	       !pthread_create(&threads[started], NULL, run_worker, &work))
+		started++;
+	run_worker(&work);
+	for (unsigned int i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	work_destroy(&work);
+	return work.failed ? -1 : 0;
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fnmatch.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "p2ptrace/selection.h"
+#include "p2ptrace/text.h"
+
+#define FIELD(name) offsetof(struct selection_options, name)
+
+const struct option_spec selection_option_table[] = {
+	{ OPTION_STRING, 0, "time", "A,B", "only from A to B: stamps, +SECONDS or PERCENT%",
+	  .offset = FIELD(time) },
+	{ OPTION_STRING, 0, "pid", "PID,...", "only what these processes began",
+	  .offset = FIELD(pid) },
+	{ OPTION_STRING, 0, "comm", "NAME,...", "only what processes of these names began",
+	  .offset = FIELD(comm) },
+	{ OPTION_STRING, 0, "provider", "DEV,...", "only memory of these providers",
+	  .offset = FIELD(provider) },
+	{ OPTION_STRING, 0, "client", "DEV,...", "only mappings for these clients",
+	  .offset = FIELD(client) },
+	{ OPTION_STRING, 0, "type", "TYPE,...", "only mappings of these types (BUS_ADDR, ...)",
+	  .offset = FIELD(type) },
+	{ OPTION_STRING, 0, "cpu", "CPU,...", "only what began on these CPUs (0,2-5)",
+	  .offset = FIELD(cpu) },
+	{ .kind = OPTION_END },
+};
+
+/* ---- parsing ---- */
+
+static bool add_pattern(struct patterns *patterns, const char *item)
+{
+	char **more = reallocarray(patterns->items, patterns->count + 1, sizeof(*more));
+
+	if (!more)
+		return false;
+	patterns->items = more;
+	more[patterns->count] = strdup(item);
+	return more[patterns->count++] != NULL;
+}
+
+static int parse_patterns(struct patterns *patterns, const char *list, struct p2p_error *err)
+{
+	char *copy, *save = NULL;
+	bool good = true;
+
+	if (!list)
+		return 0;
+	copy = strdup(list);
+	for (char *item = copy ? strtok_r(copy, ",", &save) : NULL; item && good;
+	     item = strtok_r(NULL, ",", &save))
+		good = add_pattern(patterns, item);
+	good = good && copy;
+	free(copy);
+	if (!good)
+		return p2p_fail(err, "no memory for the filters");
+	return patterns->count ? 0 : p2p_fail_usage(err, "'%s' names nothing", list);
+}
+
+/* "3,8-10": a table of first and last, one after the other. */
+static int parse_numbers(uint64_t **numbers, size_t *count, const char *list,
+			 struct p2p_error *err)
+{
+	char *copy, *save = NULL;
+	int result = 0;
+
+	if (!list)
+		return 0;
+	copy = strdup(list);
+	for (char *item = copy ? strtok_r(copy, ",", &save) : NULL; item && !result;
+	     item = strtok_r(NULL, ",", &save)) {
+		char *dash = strchr(item, '-');
+		uint64_t first, last, *more;
+
+		if (dash)
+			*dash = '\0';
+		result = text_parse_u64(item, &first, err) ||
+				 (dash && text_parse_u64(dash + 1, &last, err)) ?
+				 -1 :
+				 0;
+		more = result ? NULL : reallocarray(*numbers, *count + 2, sizeof(*more));
+		if (!more)
+			break;
+		more[*count] = first;
+		more[*count + 1] = dash ? last : first;
+		*numbers = more;
+		*count += 2;
+	}
+	free(copy);
+	if (!result && !*count)
+		return p2p_fail_usage(err, "'%s' names nothing", list);
+	return result;
+}
+
+/* One side of --time: "12.5" and "+0.5" are seconds, "40%" is of the recording. */
+static int parse_moment(const char *text, const struct recording *recording, uint64_t *stamp,
+			struct p2p_error *err)
+{
+	double span = (double)(recording->stop - recording->start), value;
+	bool relative = *text == '+';
+	char *end;
+
+	value = strtod(text + relative, &end);
+	if (end == text + relative || !isfinite(value) || value < 0)
+		goto bad;
+	if (*end == '%' && !end[1] && !relative && value <= 100) {
+		*stamp = recording->start + (uint64_t)(span * value / 100);
+		return 0;
+	}
+	if (*end)
+		goto bad;
+	if (relative || recording->ns) {
+		/* Split, because a double has no room for ns since boot. */
+		double whole = floor(value);
+
+		if (value > 1.8e10)
+			goto bad;
+		if (!recording->ns)
+			return p2p_fail_usage(err,
+					      "this recording's clock counts no seconds: give stamps "
+					      "as printed, or percent");
+		*stamp = (uint64_t)whole * 1000000000u + (uint64_t)llround((value - whole) * 1e9);
+		*stamp += relative ? recording->start : 0;
+		return 0;
+	}
+	return text_parse_u64(text, stamp, err);
+bad:
+	return p2p_fail_usage(err, "'%s' is no moment (examples: 81.25, +0.5, 40%%)", text);
+}
+
+static int parse_window(struct selection *selection, const struct recording *recording,
+			struct p2p_error *err)
+{
+	char text[128], *comma;
+
+	selection->from = 0;
+	selection->until = UINT64_MAX;
+	if (!selection->given.time)
+		return 0;
+	snprintf(text, sizeof(text), "%s", selection->given.time);
+	comma = strchr(text, ',');
+	if (!comma)
+		return p2p_fail_usage(err, "--time: '%s' has no comma (A,B; either may be empty)",
+				      text);
+	*comma = '\0';
+	if (text[0] && parse_moment(text, recording, &selection->from, err))
+		return p2p_error_prefix(err, "--time");
+	if (comma[1] && parse_moment(comma + 1, recording, &selection->until, err))
+		return p2p_error_prefix(err, "--time");
+	if (selection->from > selection->until)
+		return p2p_fail_usage(err, "--time: %s lies behind %s", text, comma + 1);
+	return 0;
+}
+
+int selection_init(struct selection *selection, const struct selection_options *given,
+		   const struct recording *recording, const struct processes *processes,
+		   struct p2p_error *err)
+{
+	static const struct selection_options none;
+
+	*selection = (struct selection){ .given = given ? *given : none, .processes = processes };
+	given = &selection->given;
+	if (parse_window(selection, recording, err) ||
+	    parse_numbers(&selection->pids, &selection->pid_count, given->pid, err) ||
+	    parse_numbers(&selection->cpus, &selection->cpu_count, given->cpu, err) ||
+	    parse_patterns(&selection->comms, given->comm, err) ||
+	    parse_patterns(&selection->providers, given->provider, err) ||
+	    parse_patterns(&selection->clients, given->client, err) ||
+	    parse_patterns(&selection->types, given->type, err)) {
+		selection_free(selection);
+		return -1;
+	}
+	selection->begins = given->pid || given->comm || given->cpu;
+	selection->foreign_ends = selection->begins || given->type || recording->filtered;
+	selection->any = selection->foreign_ends || given->provider || given->client || given->time;
+	return 0;
+}
+
+static void free_patterns(struct patterns *patterns)
+{
+	for (size_t i = 0; i < patterns->count; i++)
+		free(patterns->items[i]);
+	free(patterns->items);
+}
+
+void selection_free(struct selection *selection)
+{
+	free(selection->pids);
+	free(selection->cpus);
+	free_patterns(&selection->comms);
+	free_patterns(&selection->providers);
+	free_patterns(&selection->clients);
+	free_patterns(&selection->types);
+	*selection = (struct selection){ 0 };
+}
+
+/* ---- asking ---- */
+
+static bool matches(const struct patterns *patterns, const char *text, int flags)
+{
+	if (!patterns->count)
+		return true;
+	for (size_t i = 0; text && i < patterns->count; i++)
+		if (!fnmatch(patterns->items[i], text, flags))
+			return true;
+	return false;
+}
+
+static bool in_ranges(const uint64_t *numbers, size_t count, uint64_t number)
+{
+	for (size_t i = 0; i < count; i += 2)
+		if (number >= numbers[i] && number <= numbers[i + 1])
+			return true;
+	return !count;
+}
+
+bool selection_path(const void *context, const struct names *names, const struct path *path)
+{
+	const struct selection *selection = context;
+	const char *client = names_text(names, path->client);
+	const char *provider = names_text(names, path->provider);
+	bool mapping = path->kind != KIND_ALLOC && path->kind != KIND_FREE;
+	bool end = kind_is_end(path->kind);
+
+	/* An end that does not name its device is matched first. */
+	if (!(end && !provider) && !matches(&selection->providers, provider, 0))
+		return false;
+	if (mapping && !(end && !client) && !matches(&selection->clients, client, 0))
+		return false;
+	/* --client and --type speak of mappings. */
+	if (!mapping)
+		return !selection->given.client && !selection->given.type;
+	return end || matches(&selection->types, map_type_name(path->type), FNM_CASEFOLD);
+}
+
+bool selection_begin(const void *context, uint32_t tid, uint32_t comm, uint32_t cpu)
+{
+	const struct selection *selection = context;
+	const struct processes *processes = selection->processes;
+	bool known;
+
+	if (!in_ranges(selection->cpus, selection->cpu_count, cpu))
+		return false;
+	if (selection->pid_count && !in_ranges(selection->pids, selection->pid_count, tid) &&
+	    !in_ranges(selection->pids, selection->pid_count, processes_tgid(processes, tid, &known)))
+		return false;
+	if (!selection->comms.count)
+		return true;
+	comm = comm ? comm : processes_comm(processes, tid);
+	return matches(&selection->comms, comm ? names_text(processes->names, comm) : "", 0);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "p2ptrace/command.h"
+#include "p2ptrace/input.h"
+#include "p2ptrace/leaks.h"
+#include "p2ptrace/report.h"
+#include "p2ptrace/text.h"
+
+struct leaks_options {
+	struct analysis_options analysis;
+	bool json, csv, each;
+	const char *by;
+	uint64_t min_age, top;
+};
+
+static const struct option_spec options[] = {
+	{ .kind = OPTION_GROUP,
+	  .group = analysis_option_table,
+	  .offset = offsetof(struct leaks_options, analysis) },
+	{ OPTION_DURATION, 0, "min-age", "TIME", "open longer than this is leaked (10s, 250ms)",
+	  .offset = offsetof(struct leaks_options, min_age) },
+	{ OPTION_STRING, 0, "by", "KEYS", "group by pid, pair, provider, client, type, kind",
+	  .offset = offsetof(struct leaks_options, by) },
+	{ OPTION_FLAG, 0, "each", NULL, "every allocation and mapping on a line of its own",
+	  .offset = offsetof(struct leaks_options, each) },
+	{ OPTION_FLAG, 0, "json", NULL, "one JSON object (schema p2ptrace.leaks/1)",
+	  .offset = offsetof(struct leaks_options, json) },
+	{ OPTION_FLAG, 0, "csv", NULL, "as CSV: each, or grouped with --by",
+	  .offset = offsetof(struct leaks_options, csv) },
+	{ OPTION_U64, 0, "top", "N", "lines at most (default 40; 0: all)",
+	  .offset = offsetof(struct leaks_options, top) },
+	{ .kind = OPTION_END },
+};
+
+static void json_known(struct json *json, const char *key, uint64_t value)
+{
+	if (value == NOT_KNOWN)
+		json_null(json, key);
+	else
+		json_u64(json, key, value);
+}
+
+static void print_json_leak(struct json *json, const struct leak *leak)
+{
+	json_object(json, NULL);
+	json_text(json, "kind", leak->kind);
+	json_text(json, "verdict", leak->verdict_name);
+	json_text(json, "why", leak->why);
+	if (leak->pid == NUMBER_NOT_KNOWN)
+		json_null(json, "pid");
+	else
+		json_i64(json, "pid", leak->pid);
+	json_text(json, "comm", leak->comm);
+	json_text(json, "provider", leak->provider);
+	json_text(json, "client", leak->client);
+	json_text(json, "type", leak->type);
+	if (leak->has_addr)
+		json_address(json, "addr", leak->addr);
+	else
+		json_null(json, "addr");
+	json_known(json, "bytes", leak->bytes);
+	json_known(json, "age_ns", leak->age);
+	json_known(json, "ts_ns", leak->age == NOT_KNOWN ? NOT_KNOWN : leak->stamp);
+	json_u64(json, "count", leak->count);
+	json_array(json, "stack");
+	json_end_array(json);
+	json_end_object(json);
+}
+
+static void print_json(const struct leaks *leaks, const struct analysis *analysis)
+{
+	struct json json;
+
+	json_init(&json, stdout, false);
+	json_object(&json, NULL);
+	json_text(&json, "schema", "p2ptrace.leaks/1");
+	json_text(&json, "file", analysis->file->path);
+	json_u64(&json, "lost", analysis->lost);
+	json_bool(&json, "truncated", analysis->truncated);
+	json_object(&json, "totals");
+	for (int verdict = 0; verdict < VERDICTS; verdict++) {
+		json_object(&json, verdict_names[verdict]);
+		json_u64(&json, "count", leaks->totals[verdict].count);
+		if (leaks->bytes_known)
+			json_u64(&json, "bytes", leaks->totals[verdict].bytes);
+		else
+			json_null(&json, "bytes");
+		json_end_object(&json);
+	}
+	json_end_object(&json);
+	json_array(&json, "leaks");
+	for (size_t i = 0; i < leaks->count; i++)
+		print_json_leak(&json, &leaks->items[i]);
+	json_end_array(&json);
+	json_end_object(&json);
+}
+
+static void print_totals(const struct leaks *leaks, const struct analysis *analysis)
+{
+	static const char *const words[VERDICTS] = { "leaked", "unknown", "in flight" };
+	char bytes[32], count[32];
+
+	analysis_print_caveats(analysis, stdout);
+	if (!leaks->count) {
+		puts("nothing is open at the end of the recording");
+		return;
+	}
+	for (int verdict = 0; verdict < VERDICTS; verdict++) {
+		printf("%s%s: %s", verdict ? ", " : "", words[verdict],
+		       text_count(count, sizeof(count), leaks->totals[verdict].count));
+		if (leaks->bytes_known && leaks->totals[verdict].count)
+			printf(" of %s",
+			       text_bytes(bytes, sizeof(bytes), leaks->totals[verdict].bytes));
+	}
+	puts("\n");
+}
+
+static int print_table(const struct leaks *leaks, const struct leaks_options *given,
+		       struct p2p_error *err)
+{
+	bool each = given->each || (given->csv && !given->by);
+	struct table table = { leak_columns, leaks->items, leaks->count, sizeof(*leaks->items),
+			       NULL };
+	struct leak_group *groups = NULL;
+
+	if (!each) {
+		size_t count;
+
+		if (leaks_group(leaks, given->by ? given->by : "pid,pair", &groups, &count, err))
+			return -1;
+		table = (struct table){ leak_group_columns, groups, count, sizeof(*groups), NULL };
+	}
+	if (given->csv)
+		table_print_csv(&table, stdout);
+	else if (table.row_count)
+		table_print_text(&table, stdout, given->top);
+	free(groups);
+	return P2P_OK;
+}
+
+static int run(int argc, char **argv, struct p2p_error *err)
+{
+	struct leaks_options given = { .min_age = NOT_KNOWN, .top = 40 };
+	struct analysis *analysis;
+	struct leaks leaks;
+	int status = -1;
+
+	if (input_parse(argc, argv, options, &given, &given.analysis, err))
+		return -1;
+	if (given.json + given.csv + given.each > 1)
+		return p2p_fail_usage(err, "--json, --csv and --each exclude each other");
+	analysis = input_analyse(&given.analysis, given.json || given.csv, err);
+	if (!analysis)
+		return -1;
+	if (!leaks_find(&leaks, analysis, given.min_age, err)) {
+		status = P2P_OK;
+		if (given.json)
+			print_json(&leaks, analysis);
+		else if (!given.csv)
+			print_totals(&leaks, analysis);
+		if (!given.json)
+			status = print_table(&leaks, &given, err);
+		leaks_free(&leaks);
+	}
+	analysis_free(analysis);
+	return status;
+}
+
+const struct command cmd_leaks = {
+	.name = "leaks",
+	.summary = "What was never freed or unmapped, with a verdict and its reason.",
+	.usage = "[OPTIONS] [FILE]",
+	.options = options,
+	.pager = true,
+	.run = run,
+};

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "p2ptrace/schema.h"
+
+#define ALLOCS (1u << KIND_ALLOC | 1u << KIND_FREE)
+#define MAPS (1u << KIND_MAP | 1u << KIND_UNMAP)
+#define CHANGES (1u << KIND_TYPE_CHANGE)
+#define ALL (ALLOCS | MAPS | CHANGES)
+
+/*
+ * The fields and the names they are known by, the canonical one first.  A field of
+ * an event serves one row only, the first that asks for it: `addr` of a mapping
+ * is its physical address, of an allocation the key.
+ */
+static const struct {
+	enum p2p_field field;
+	uint32_t kinds;
+	bool text;
+	const char *names[8];
+} aliases[] = {
+	{ P2P_PROVIDER, ALLOCS, true, { "provider", "p2p_dev", "dev" } },
+	{ P2P_PROVIDER, MAPS | CHANGES, true, { "provider", "p2p_dev" } },
+	{ P2P_CLIENT, MAPS | CHANGES, true, { "client", "dev" } },
+	{ P2P_TYPE, MAPS, false, { "type", "map_type" } },
+	{ P2P_TYPE, CHANGES, false, { "type", "new_type", "new", "map_type" } },
+	{ P2P_OLD_TYPE, CHANGES, false, { "old", "old_type" } },
+	{ P2P_DIST, ALL, false, { "dist", "distance" } },
+	{ P2P_ADDR, ALLOCS, false, { "addr", "address", "vaddr", "kaddr" } },
+	{ P2P_ADDR, MAPS, false, { "dma_addr" } },
+	{ P2P_PHYS_ADDR, MAPS, false, { "phys_addr", "phys", "addr", "address" } },
+	{ P2P_BUS_ADDR, ALLOCS, false, { "bus_addr" } },
+	{ P2P_SIZE, ALLOCS | MAPS, false, { "size", "len", "length", "bytes" } },
+	{ P2P_DIR, MAPS, false, { "dir", "direction" } },
+	{ P2P_PID, ALL, false, { "pid", "tgid" } },
+	{ P2P_COMM, ALL, true, { "comm" } },
+	{ P2P_RET, ALLOCS | MAPS, false, { "ret", "error" } },
+};
+
+const char *p2p_field_name(enum p2p_field field, enum event_kind kind)
+{
+	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
+		if (aliases[i].field == field && aliases[i].kinds & 1u << kind)
+			return aliases[i].names[0];
+	return NULL;
+}
+
+/* ---- map types by number ---- */
+
+/* Linux up to 6.15; 6.16 put NONE before them. */
+static const char *const numbering_old[] = { "UNKNOWN", "NOT_SUPPORTED", "BUS_ADDR",
+					     "THRU_HOST_BRIDGE" };
+static const char *const numbering_new[] = { "UNKNOWN", "NONE", "NOT_SUPPORTED", "BUS_ADDR",
+					     "THRU_HOST_BRIDGE" };
+
+uint8_t schema_type_of_number(const uint8_t symbols[TYPE_SYMBOLS], uint64_t number)
+{
+	char name[32];
+
+	if (number < TYPE_SYMBOLS && symbols[number] != MAP_TYPE_ABSENT)
+		return symbols[number];
+	snprintf(name, sizeof(name), "TYPE_%lld", (long long)number);
+	return map_type_by_name(name, strlen(name));
+}
+
+static void add_symbol(void *context, uint64_t value, const char *name, size_t length)
+{
+	uint8_t *symbols = context;
+
+	if (value < TYPE_SYMBOLS)
+		symbols[value] = map_type_by_name(name, length);
+}
+
+/* The last resort: by the kernel's release.  Dynamic probes have `__probe_*` fields
+ * and no symbols; without a numbering in the file theirs is the old one. */
+static void guess_symbols(const struct event_layout *layout, const char *uname, uint8_t *symbols)
+{
+	bool probe = event_format_field(layout->format, "__probe_ip") ||
+		     event_format_field(layout->format, "__probe_func");
+	const char *const *names = numbering_old;
+	size_t count = sizeof(numbering_old) / sizeof(numbering_old[0]);
+	int major = 0, minor = 0;
+	const char *digits = uname ? strpbrk(uname, "0123456789") : NULL;
+
+	if (digits && sscanf(digits, "%d.%d", &major, &minor) == 2 && !probe &&
+	    (major > 6 || (major == 6 && minor >= 16))) {
+		names = numbering_new;
+		count = sizeof(numbering_new) / sizeof(numbering_new[0]);
+	}
+	for (size_t i = 0; i < count; i++)
+		symbols[i] = map_type_by_name(names[i], strlen(names[i]));
+}
+
+struct numbering {
+	const char *const *names;
+	size_t count;
+};
+
+static void find_symbols(struct event_layout *layout, const struct event_field *field,
+			 const struct trace_file *file, struct numbering numbering,
+			 uint8_t *symbols)
+{
+	memset(symbols, MAP_TYPE_ABSENT, TYPE_SYMBOLS);
+	if (!field || field->form != FIELD_NUMBER)
+		return;
+	if (event_format_symbols(layout->format, field->name, add_symbol, symbols))
+		return;
+	for (size_t i = 0; i < numbering.count && i < TYPE_SYMBOLS; i++)
+		if (numbering.names[i])
+			symbols[i] = map_type_by_name(numbering.names[i], strlen(numbering.names[i]));
+	if (numbering.count)
+		return;
+	layout->guessed_types = true;
+	guess_symbols(layout, file->uname, symbols);
+}
+
+/* ---- layouts ---- */
+
+static bool place_fits(const struct event_field *field, bool text)
+{
+	if (text)
+		return field->form == FIELD_TEXT ||
+		       (field->text && (field->form == FIELD_DATA_LOC || field->form == FIELD_REL_LOC));
+	return field->form == FIELD_NUMBER;
+}
+
+static void find_fields(struct event_layout *layout)
+{
+	const struct event_format *format = layout->format;
+
+	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
+		if (!(aliases[i].kinds & 1u << layout->kind) || layout->fields[aliases[i].field])
+			continue;
+		for (size_t n = 0; n < 8 && aliases[i].names[n]; n++) {
+			const struct event_field *field =
+				event_format_field(format, aliases[i].names[n]);
+			bool type = aliases[i].field == P2P_TYPE ||
+				    aliases[i].field == P2P_OLD_TYPE;
+
+			/* A type may be a number or a name. */
+			if (!field || !(place_fits(field, aliases[i].text) ||
+					(type && place_fits(field, true))))
+				continue;
+			layout->fields[aliases[i].field] = field;
+			break;
+		}
+	}
+}
+
+static struct number_place number_place(const struct event_field *field)
+{
+	struct number_place place = { 0 };
+
+	if (!field || field->form != FIELD_NUMBER)
+		return place;
+	place.present = true;
+	place.offset = field->offset;
+	place.mask = field->size == 8 ? UINT64_MAX : (1ull << field->size * 8) - 1;
+	place.sign = field->is_signed ? (place.mask >> 1) + 1 : 0;
+	return place;
+}
+
+static struct text_place text_place(const struct event_field *field)
+{
+	if (!field)
+		return (struct text_place){ 0 };
+	return (struct text_place){ .field = field,
+				    .offset = field->offset,
+				    .data_loc = field->form == FIELD_DATA_LOC };
+}
+
+static void need(struct event_layout *layout, const struct event_field *field)
+{
+	if (field && field->form != FIELD_OTHER && field->offset + field->size > layout->min_length)
+		layout->min_length = field->offset + field->size;
+}
+
+static void place_fields(struct event_layout *layout, const struct trace_file *file,
+			 struct numbering numbering)
+{
+	const struct event_field *type = layout->fields[P2P_TYPE];
+	const struct event_field *old = layout->fields[P2P_OLD_TYPE];
+
+	find_symbols(layout, type, file, numbering, layout->symbols);
+	find_symbols(layout, old, file, numbering, layout->old_symbols);
+	layout->type_is_text = type && type->form != FIELD_NUMBER;
+	layout->addr = number_place(layout->fields[P2P_ADDR]);
+	layout->addr_ones = layout->addr.mask;
+	layout->addr.sign = 0; /* an address, whatever the format says */
+	layout->size = number_place(layout->fields[P2P_SIZE]);
+	layout->size.sign = 0;
+	layout->dist = number_place(layout->fields[P2P_DIST]);
+	/* -1 means not known whatever the field's type is. */
+	layout->dist.sign = layout->dist.present ? (layout->dist.mask >> 1) + 1 : 0;
+	layout->pid = number_place(layout->fields[P2P_PID]);
+	layout->type = number_place(type);
+	layout->old_type = number_place(old);
+	layout->ret = number_place(layout->fields[P2P_RET]);
+	layout->provider = text_place(layout->fields[P2P_PROVIDER]);
+	layout->client = text_place(layout->fields[P2P_CLIENT]);
+	layout->comm = text_place(layout->fields[P2P_COMM]);
+	for (int field = 0; field < P2P_FIELDS; field++)
+		need(layout, layout->fields[field]);
+}
+
+static bool init_layout(struct event_layout *layout, const struct event_format *format,
+			enum event_kind kind, const struct trace_file *file,
+			struct numbering numbering)
+{
+	const struct event_field *pid = event_format_field(format, "common_pid");
+	const struct event_field *flags = event_format_field(format, "common_flags");
+
+	*layout = (struct event_layout){ .kind = kind, .format = format, .min_length = 8 };
+	layout->common_pid = number_place(pid);
+	layout->common_flags = number_place(flags);
+	need(layout, pid);
+	need(layout, flags);
+	if (kind < KIND_P2P_COUNT) {
+		find_fields(layout);
+		place_fields(layout, file, numbering);
+		return true;
+	}
+	layout->subject_pid = event_format_field(format, "pid");
+	layout->subject_comm =
+		event_format_field(format, kind == KIND_RENAME ? "newcomm" : "comm");
+	layout->stack = event_format_field(format, "caller");
+	return kind == KIND_STACK ? layout->stack != NULL :
+				    layout->subject_pid && layout->subject_comm;
+}
+
+static enum event_kind kind_of(const struct event_format *format)
+{
+	for (enum event_kind kind = KIND_ALLOC; kind < KIND_COUNT; kind++)
+		if (!strcmp(event_kind_names[kind], format->name))
+			return kind;
+	return KIND_NONE;
+}
+
+static int parse_formats(struct schema *schema, const struct trace_file *file)
+{
+	schema->formats = calloc(file->format_count + 1, sizeof(*schema->formats));
+	schema->layouts = calloc(file->format_count + 1, sizeof(*schema->layouts));
+	if (!schema->formats || !schema->layouts)
+		return -1;
+	for (size_t i = 0; i < file->format_count; i++) {
+		struct event_format *format =
+			event_format_parse(file->formats[i].system, file->formats[i].text);
+
+		/* An event whose format is damaged counts among the others. */
+		if (!format)
+			continue;
+		schema->formats[schema->format_count++] = format;
+		schema->format_by_id[format->id] = format;
+	}
+	return 0;
+}
+
+struct schema *schema_new(const struct trace_file *file, const char *const *numbering,
+			  size_t numbering_count)
+{
+	struct schema *schema = calloc(1, sizeof(*schema));
+	struct numbering given = { numbering, numbering_count };
+
+	if (!schema || parse_formats(schema, file)) {
+		schema_free(schema);
+		return NULL;
+	}
+	for (size_t i = 0; i < schema->format_count; i++) {
+		const struct event_format *format = schema->formats[i];
+		enum event_kind kind = kind_of(format);
+		struct event_layout *layout = &schema->layouts[schema->layout_count];
+
+		if (kind == KIND_NONE || !init_layout(layout, format, kind, file, given))
+			continue;
+		schema->layout_count++;
+		schema->by_id[format->id] = layout;
+		schema->kinds |= 1u << kind;
+		if (kind < KIND_P2P_COUNT) {
+			schema->system = format->system;
+			schema->own_pid |= layout->pid.present;
+		}
+	}
+	return schema;
+}
+
+void schema_free(struct schema *schema)
+{
+	if (!schema)
+		return;
+	for (size_t i = 0; schema->formats && i < schema->format_count; i++)
+		event_format_free(schema->formats[i]);
+	free(schema->formats);
+	free(schema->layouts);
+	free(schema);
+}
