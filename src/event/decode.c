@@ -326,6 +326,13 @@ static int make_record_room(struct slice *slice, uint32_t wanted)
 	return 0;
 }
 
+/* Hard interrupt, soft interrupt or NMI.  All ones is what Linux 6.18 writes into every
+ * uprobe event: not known. */
+static inline bool in_interrupt(uint64_t common_flags)
+{
+	return common_flags != 0xff && (common_flags & 0x58);
+}
+
 static inline bool call_failed(const struct event_layout *layout, bool refused, uint64_t addr,
 			       int64_t ret)
 {
@@ -383,7 +390,7 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 	record->dist = (int16_t)dist;
 	record->flags = (uint16_t)((layout->addr.present ? 0 : RECORD_NO_ADDR) |
 				   (layout->size.present ? 0 : RECORD_NO_SIZE) |
-				   (context & 0x58 ? RECORD_INTERRUPT : 0) |
+				   (in_interrupt(context) ? RECORD_INTERRUPT : 0) |
 				   (dist < 0 || dist > INT16_MAX || !layout->dist.present ?
 					    RECORD_NO_DIST :
 					    0));

@@ -34,13 +34,16 @@ int dat_find_chunks(struct trace_file *file, struct trace_lane *lane, struct p2p
 {
 	struct dat_cursor cursor = { .file = file,
 				     .at = lane->offset,
-				     .end = lane->offset + lane->bytes,
+				     .end = file->bytes,
 				     .what = "compressed trace data",
 				     .err = err };
 	uint32_t count;
 
 	if (lane->bytes < 4)
 		return 0;
+	/* The size that trace-cmd stores leaves out the count it begins with. */
+	if (lane->bytes + 4 < file->bytes - lane->offset)
+		cursor.end = lane->offset + lane->bytes + 4;
 	count = dat_u32(&cursor);
 	for (uint32_t i = 0; i < count; i++) {
 		struct trace_chunk chunk = { .first = lane->pages };

@@ -304,6 +304,8 @@ def assert_report(test, truth, document, lost=0):
     counts = dict(document["events"])
     equal(counts.pop("lost"), lost)
     counts.pop("other")
+    for name in ("foreign", "damaged", "lost_uncounted"):
+        equal(counts.pop(name), 0, name)
     equal(counts, truth["events"])
     equal(pick(by(document["map_types"], "type"), ("maps", "bytes")),
           pick(by(truth["map_types"], "type"), ("maps", "bytes")))
