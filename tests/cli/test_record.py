@@ -64,8 +64,15 @@ def summary(errors):
     return events, lost
 
 
-def own_instances():
-    return {name for name in os.listdir(INSTANCES) if name.startswith("p2ptrace-")}
+def instances_of(pid):
+    return {name for name in os.listdir(INSTANCES) if name.startswith(f"p2ptrace-{pid}-")}
+
+
+def orphaned_instances():
+    """Those whose recorder is gone; others may be recording beside."""
+    return {name for name in os.listdir(INSTANCES)
+            if (match := re.fullmatch(r"p2ptrace-(\d+)-[0-9a-f]{8}", name))
+            and not os.path.exists("/proc/" + match.group(1))}
 
 
 @rig.needs_rig
@@ -75,7 +82,7 @@ class RecordTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
         self.path = os.path.join(self.folder, "x.dat")
-        self.others = own_instances()
+        self.others = orphaned_instances()
 
     def define(self, *options):
         group = rig.Group(*options)
@@ -95,7 +102,7 @@ class RecordTest(unittest.TestCase):
 
     def assert_nothing_left(self, *names):
         """No instance, and no file but those named."""
-        self.assertEqual(own_instances() - self.others, set())
+        self.assertEqual(orphaned_instances() - self.others, set())
         self.assertEqual(set(os.listdir(self.folder)), set(names))
 
 
@@ -324,19 +331,17 @@ class EndTest(RecordTest):
         """What kill -9 leaves is removed by the next start, a running one's never."""
         group = self.define()
         running = rig.Recording(self.path + ".running", group)
-        alive = own_instances() - self.others
         killed = rig.Recording(self.path + ".killed", group)
-        dead = own_instances() - self.others - alive
         killed.process.kill()
         killed.process.communicate()
-        self.assertEqual(len(dead), 1)
-        self.assertLessEqual(dead, own_instances())
+        self.assertEqual(len(instances_of(killed.process.pid)), 1)
         self.record(group, "-d", "0.05")
-        self.assertEqual(own_instances() - self.others, alive)
+        self.assertEqual(len(instances_of(killed.process.pid)), 0)
+        self.assertEqual(len(instances_of(running.process.pid)), 1)
         truth = rig.run("--events", 1000)
         running.stop()
         self.assertEqual(rig.trace_cmd_count(self.path + ".running"), counts(truth))
-        self.assertEqual(own_instances() - self.others, set())
+        self.assertEqual(len(instances_of(running.process.pid)), 0)
 
     def test_foreign_instances_are_left_alone(self):
         group = self.define()
@@ -345,7 +350,7 @@ class EndTest(RecordTest):
             os.mkdir(f"{INSTANCES}/{name}")
             self.addCleanup(os.rmdir, f"{INSTANCES}/{name}")
         self.record(group, "-d", "0.05")
-        self.assertLessEqual(set(names), own_instances())
+        self.assertLessEqual(set(names), set(os.listdir(INSTANCES)))
 
 
 class CommandTest(RecordTest):
@@ -491,17 +496,20 @@ class FilterTest(RecordTest):
                   if re.search(r": p2p_(dma_alloc|dma_map|map_type_change): ", line)]
         self.assertFalse([line for line in begins if "foreign" in line])
         self.assertEqual(only(private_option(self.path), "filter_pid"), str(shell.pid))
-        self.assertEqual(own_instances() - self.others, set())
+        self.assertEqual(orphaned_instances() - self.others, set())
 
     def test_pid_of_what_runs_already(self):
         """Threads and children that are there before the recorder."""
         group = self.define()
-        script = f"{rig.RIG} run --seconds 3 --rate 5000 --threads 2 --truth /dev/null & wait"
-        with subprocess.Popen(["sh", "-c", script], stdin=subprocess.DEVNULL) as shell:
-            time.sleep(0.5)
-            self.record(group, "-p", shell.pid, "-d", "0.5")
-            read = rig.trace_cmd_count(self.path)
-            shell.wait()
+        script = f"{rig.RIG} run --seconds 120 --rate 5000 --threads 2 --truth /dev/null & wait"
+        with subprocess.Popen(["sh", "-c", script], stdin=subprocess.DEVNULL,
+                              start_new_session=True) as shell:
+            try:
+                time.sleep(0.5)
+                self.record(group, "-p", shell.pid, "-d", "0.5")
+            finally:
+                os.killpg(shell.pid, signal.SIGKILL)
+        read = rig.trace_cmd_count(self.path)
         self.assertGreater(read["map"], 100)
         self.assertEqual(len({re.match(r"begins: +(\S+)", line).group(1)
                               for line in trace_cmd_lines(self.path)
