@@ -105,5 +105,15 @@ class Foreign(WithFolder):
         self.compare(64)
 
 
+class Shipped(unittest.TestCase):
+    """The recording in tests/fixtures, made once: what is written stays readable."""
+
+    def test_demo(self):
+        base = os.path.join(rig.ROOT, "tests/fixtures/demo")
+        truth = rig.load(base + ".json")
+        rig.assert_report(self, truth, rig.report(base + ".dat"))
+        rig.assert_leaks(self, truth, rig.leaks(base + ".dat"))
+
+
 if __name__ == "__main__":
     unittest.main()
