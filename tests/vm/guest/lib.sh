@@ -152,10 +152,19 @@ snapshot() {
 		target=$(readlink -f "$device")
 		mkdir -p "/results/root$target"
 		for file in vendor device class config; do
-			cp "$target/$file" "/results/root$target/" 2>/dev/null
+			cp "$target/$file" "/results/root$target/"
 		done
-		cp -r "$target/p2pmem" "/results/root$target/" 2>/dev/null
-		ln -sf "../../../../${target#/sys/}" "/results/root$device"
+		snapshot_pool "$target"
+		ln -s "../../../${target#/sys/}" "/results/root$device"
 	done
-	return 0
+}
+
+snapshot_pool() {
+	[ -d "$1/p2pmem" ] || return 0
+	for file in size available published stats/alloc_count stats/free_count stats/mapped_bytes \
+		stats/peak_mapped_bytes; do
+		[ -e "$1/p2pmem/$file" ] || continue
+		mkdir -p "$(dirname "/results/root$1/p2pmem/$file")"
+		cat "$1/p2pmem/$file" >"/results/root$1/p2pmem/$file"
+	done
 }
