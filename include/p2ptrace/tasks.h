@@ -30,8 +30,12 @@ struct tasks {
 	size_t room, count;
 };
 
-/* Reads the kernel's tables once more.  Without memory less is known. */
+/* Reads the kernel's table of names once more.  Without memory less is known. */
 void tasks_poll(struct tasks *tasks, const struct tracefs *tracefs);
+
+/* Reads its table of thread groups: it forgets nothing, so once at the end suffices,
+ * and that takes time in proportion to pid_max. */
+void tasks_read_tgids(struct tasks *tasks, const struct tracefs *tracefs);
 
 /*
  * Looks through /proc once: gaps are filled, and living processes go to `alive`

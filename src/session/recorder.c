@@ -200,6 +200,7 @@ static int note_tasks(struct recorder *recorder, struct p2p_error *err)
 	bool failed = !names || !alive;
 
 	tasks_poll(&recorder->tasks, &session->tracefs);
+	tasks_read_tgids(&recorder->tasks, &session->tracefs);
 	if (!failed) {
 		/* In a pid namespace /proc knows other numbers than the trace. */
 		if (session->pids_global)

@@ -120,17 +120,24 @@ void tasks_add_tgids(struct tasks *tasks, const char *text)
 	}
 }
 
+static void add_file(struct tasks *tasks, const struct tracefs *tracefs, const char *file,
+		     void (*add)(struct tasks *tasks, const char *text))
+{
+	char *text = read_file_at(tracefs->top, file);
+
+	if (text)
+		add(tasks, text);
+	free(text);
+}
+
 void tasks_poll(struct tasks *tasks, const struct tracefs *tracefs)
 {
-	char *names = read_file_at(tracefs->top, "saved_cmdlines");
-	char *tgids = read_file_at(tracefs->top, "saved_tgids");
+	add_file(tasks, tracefs, "saved_cmdlines", tasks_add_names);
+}
 
-	if (names)
-		tasks_add_names(tasks, names);
-	if (tgids)
-		tasks_add_tgids(tasks, tgids);
-	free(names);
-	free(tgids);
+void tasks_read_tgids(struct tasks *tasks, const struct tracefs *tracefs)
+{
+	add_file(tasks, tracefs, "saved_tgids", tasks_add_tgids);
 }
 
 /* ---- /proc ---- */
