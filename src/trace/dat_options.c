@@ -123,7 +123,8 @@ static int unpack_section(struct trace_file *file, struct section *section)
 	int result;
 
 	if (!section->cursor.failed && plain_bytes > SECTION_LIMIT)
-		return dat_fail(&section->cursor, "%u bytes unpacked is beyond belief", plain_bytes);
+		return dat_fail(&section->cursor, "%u bytes unpacked is beyond belief",
+				plain_bytes);
 	packed = dat_text(&section->cursor, packed_bytes);
 	if (!packed)
 		return -1;
@@ -213,12 +214,29 @@ static int read_section_at(struct trace_file *file, size_t row, struct dat_curso
 	return result;
 }
 
+/* The main buffer's is a constant, which nobody frees: NULL here. */
+static char *read_buffer_name(struct dat_cursor *option)
+{
+	char *name = dat_string(option, 4096);
+
+	if (name && !*name) {
+		free(name);
+		name = NULL;
+	}
+	return name;
+}
+
+static const char *lane_buffer(const struct trace_file *file, uint32_t index, const char *name)
+{
+	return index ? file->lanes[file->lane_count - 2].buffer : name ? name : "";
+}
+
 /* Lanes of one buffer.  Whether they are compressed stands in the header of the
  * data section, which may be what was cut off: then there are no pages either. */
 static int read_buffer7(struct trace_file *file, struct dat_cursor *option)
 {
 	uint64_t offset = dat_u64(option);
-	char *name = dat_string(option, 4096);
+	char *name = read_buffer_name(option);
 	char *clock = dat_string(option, 4096);
 	uint32_t page_size = dat_u32(option);
 	uint32_t cpus = dat_u32(option);
@@ -257,7 +275,7 @@ static int read_buffer7(struct trace_file *file, struct dat_cursor *option)
 			break;
 		}
 		*added = lane;
-		added->buffer = i == 0 ? name : file->lanes[file->lane_count - 2].buffer;
+		added->buffer = lane_buffer(file, i, name);
 		if (i == 0)
 			name = NULL;
 		result = dat_finish_lane(file, added, compressed, option->err);
@@ -271,7 +289,7 @@ static int read_buffer7(struct trace_file *file, struct dat_cursor *option)
 static int read_buffer6(struct trace_file *file, struct dat_cursor *option)
 {
 	uint64_t offset = dat_u64(option);
-	char *name = dat_string(option, 4096);
+	char *name = read_buffer_name(option);
 	struct dat_cursor table = { .file = file,
 				    .at = offset < file->bytes ? offset : file->bytes,
 				    .end = file->bytes,
@@ -293,11 +311,10 @@ static int read_buffer6(struct trace_file *file, struct dat_cursor *option)
 
 		if (!lane)
 			break;
-		*lane = (struct trace_lane){ .cpu = cpu,
-					     .offset = at,
-					     .bytes = bytes,
-					     .page_size = file->page_size };
-		lane->buffer = cpu == 0 ? name : file->lanes[file->lane_count - 2].buffer;
+		*lane = (struct trace_lane){
+			.cpu = cpu, .offset = at, .bytes = bytes, .page_size = file->page_size
+		};
+		lane->buffer = lane_buffer(file, cpu, name);
 		if (cpu == 0)
 			name = NULL;
 		result = dat_finish_lane(file, lane, false, option->err);
