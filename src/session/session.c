@@ -116,8 +116,7 @@ static int size_instance(struct session *session, const struct instance *instanc
 		text, session->cpu_count);
 }
 
-/* Options that older kernels lack are no loss: the first three files make waking
- * and naming better, the rest of the program does without. */
+/* What older kernels lack, or call otherwise, is done without. */
 static void set_comforts(const struct instance *instance)
 {
 	instance_try(instance, "options/record-tgid", "1");
