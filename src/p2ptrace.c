@@ -30,9 +30,10 @@ static const struct command *find_command(const char *name)
 
 static void print_commands(FILE *out)
 {
-	fprintf(out, "usage: p2ptrace COMMAND [OPTIONS]\n"
-		     "Record PCIe peer-to-peer DMA, and tell which path it took, who asked for it,\n"
-		     "how long mappings live and what leaks.\n\n");
+	fprintf(out,
+		"usage: p2ptrace COMMAND [OPTIONS]\n"
+		"Record PCIe peer-to-peer DMA, and tell which path it took, who asked for it,\n"
+		"how long mappings live and what leaks.\n\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	fprintf(out, "\n'p2ptrace COMMAND -h' lists a command's options, 'p2ptrace help COMMAND'\n"

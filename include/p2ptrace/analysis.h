@@ -30,11 +30,11 @@ extern const struct option_spec analysis_option_table[];
 /* Events lost on one CPU. */
 struct cpu_loss {
 	uint32_t cpu;
-	uint64_t marked;    /* counted by marks in the pages */
+	uint64_t marked; /* counted by marks in the pages */
 	uint64_t uncounted; /* marks that say how many no more */
 	/* by the kernel's and the recorder's statistics */
 	uint64_t overrun, commit_overrun, dropped, unsaved;
-	uint64_t lost;	    /* all together, nothing twice */
+	uint64_t lost; /* all together, nothing twice */
 };
 
 struct analysis {
@@ -50,15 +50,15 @@ struct analysis {
 	struct p2p_note *notes; /* names and ends of processes, by time */
 	size_t note_count;
 	uint64_t start, stop; /* of the recording, or of the --time window */
-	uint64_t other;	      /* events that are none of the five */
+	uint64_t other; /* events that are none of the five */
 	uint64_t damaged;
 	bool truncated;
 	struct cpu_loss *losses; /* [loss_count], by CPU, of those that lost any */
 	size_t loss_count;
-	uint64_t lost;		 /* all CPUs and missed probes */
+	uint64_t lost; /* all CPUs and missed probes */
 	uint64_t lost_uncounted; /* gaps of unknown size: `lost` is then the least */
-	bool loss_unplaced;	 /* some loss cannot be placed in time */
-	uint64_t unknown_tgids;	 /* threads whose process the file does not tell */
+	bool loss_unplaced; /* some loss cannot be placed in time */
+	uint64_t unknown_tgids; /* threads whose process the file does not tell */
 };
 
 /* Opens the file and reads its metadata: no events yet.  NULL with `err` filled. */

@@ -15,10 +15,10 @@
 
 struct command {
 	const char *name;
-	const char *summary;		   /* one line, for the list of commands */
-	const char *usage;		   /* what stands behind the name, for -h */
+	const char *summary; /* one line, for the list of commands */
+	const char *usage; /* what stands behind the name, for -h */
 	const struct option_spec *options; /* for -h and completion */
-	bool pager;			   /* long text: to a pager when stdout is a terminal */
+	bool pager; /* long text: to a pager when stdout is a terminal */
 	/* argv[0] is the command's name.  Returns an exit status of enum p2p_status,
 	 * or -1 with `err` filled. */
 	int (*run)(int argc, char **argv, struct p2p_error *err);

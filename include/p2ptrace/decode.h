@@ -18,8 +18,8 @@
 #include "p2ptrace/slice.h"
 
 enum record_flag {
-	RECORD_FAILED = 1 << 0,	   /* the allocation or mapping did not come about */
-	RECORD_NO_ADDR = 1 << 1,   /* the event has no key */
+	RECORD_FAILED = 1 << 0, /* the allocation or mapping did not come about */
+	RECORD_NO_ADDR = 1 << 1, /* the event has no key */
 	RECORD_NO_SIZE = 1 << 2,
 	RECORD_INTERRUPT = 1 << 3, /* in hard, soft or NMI context: the pid is nobody's */
 	RECORD_NO_DIST = 1 << 4,
@@ -29,6 +29,7 @@ struct p2p_record {
 	uint64_t addr; /* the key within the path's device */
 	uint64_t size; /* bytes, 0 with RECORD_NO_SIZE */
 	uint32_t path;
+	uint32_t device; /* the path's */
 	uint32_t tid;
 	uint32_t comm; /* the event's own name for it, 0: none */
 	int16_t dist;
@@ -39,7 +40,7 @@ struct p2p_record {
  * lane by lane (in CPU order) and in file order within one. */
 struct p2p_order {
 	uint64_t stamp;
-	uint32_t index;	 /* into records */
+	uint32_t index; /* into records */
 	uint16_t cpu;
 	uint8_t kind;
 	uint8_t shard;
@@ -67,18 +68,17 @@ struct slice {
 	struct p2p_record *records;
 	uint32_t record_count, record_room;
 	struct p2p_order *order, *unordered; /* [record] */
-	uint32_t *buckets;		     /* scratch of the ordering */
+	uint32_t *buckets; /* scratch of the ordering */
 	uint32_t bucket_room;
 	uint32_t shard_first[SHARDS_MAX + 1]; /* into order: records of one shard */
 	struct p2p_loss *losses; /* by stamp */
 	uint32_t loss_count, loss_room;
 	struct p2p_note *notes;
 	uint32_t note_count, note_room;
-	uint64_t by_kind[KIND_P2P_COUNT]; /* records, whatever becomes of them */
-	uint64_t other;	   /* events that are none of P2PDMA's five */
-	uint64_t damaged;  /* pages or records that do not hold together */
-	uint64_t first_stamp, last_stamp; /* of any event; first > last: none */
-	bool cut;	   /* a page was shorter than it says */
+	uint64_t other; /* events that are none of P2PDMA's five */
+	uint64_t damaged; /* pages or records that do not hold together */
+	uint64_t low, high; /* first and last stamp of the lanes' records */
+	bool cut; /* a page was shorter than it says */
 };
 
 /* What is left out while decoding; the rest of a filter works on paths (select). */
@@ -100,7 +100,7 @@ struct decoder {
 	struct lane_reader reader;
 	struct path_cache *cache;
 	unsigned int shards; /* by device; 1: all in one order */
-	bool ordered;	     /* false: counting alone needs no order */
+	bool ordered; /* false: counting alone needs no order */
 };
 
 int decoder_init(struct decoder *decoder, const struct trace_file *file,

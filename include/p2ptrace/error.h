@@ -16,14 +16,14 @@
 enum p2p_status {
 	P2P_OK = 0,
 	P2P_CHECK_FAILED = 1, /* only from `check`: a condition does not hold */
-	P2P_USAGE = 2,	      /* the command line is wrong */
-	P2P_CANNOT = 3,	      /* permission, kernel support, unreadable input */
-	P2P_HELP = 100,	      /* no exit status: -h was asked for, main() prints the help */
+	P2P_USAGE = 2, /* the command line is wrong */
+	P2P_CANNOT = 3, /* permission, kernel support, unreadable input */
+	P2P_HELP = 100, /* no exit status: -h was asked for, main() prints the help */
 };
 
 struct p2p_error {
 	enum p2p_status status; /* what main() exits with */
-	char text[1024];	/* one or more lines, without a trailing newline */
+	char text[1024]; /* one or more lines, without a trailing newline */
 };
 
 /* Sets the text (printf format) with status P2P_CANNOT; returns -1. */

@@ -14,17 +14,17 @@
 #include <stdint.h>
 
 enum field_form {
-	FIELD_NUMBER,	/* 1, 2, 4 or 8 bytes */
-	FIELD_TEXT,	/* char NAME[N] in the record */
+	FIELD_NUMBER, /* 1, 2, 4 or 8 bytes */
+	FIELD_TEXT, /* char NAME[N] in the record */
 	FIELD_DATA_LOC, /* u32: offset in the record | length << 16 */
-	FIELD_REL_LOC,	/* the same, offset counted from behind the field */
-	FIELD_OTHER,	/* arrays and structs */
+	FIELD_REL_LOC, /* the same, offset counted from behind the field */
+	FIELD_OTHER, /* arrays and structs */
 };
 
 struct event_field {
 	char *name;
 	enum field_form form;
-	bool text;	/* its bytes are characters */
+	bool text; /* its bytes are characters */
 	bool is_signed;
 	bool is_pointer;
 	uint32_t offset, size;

@@ -28,11 +28,11 @@ struct event_value {
 
 struct event_view {
 	const struct event_format *format; /* NULL: an event the file does not describe */
-	enum event_kind kind;		   /* KIND_NONE: none of ours */
+	enum event_kind kind; /* KIND_NONE: none of ours */
 	uint32_t id;
-	uint32_t tid;	       /* the event's own pid if it has one, else the one in its head */
+	uint32_t tid; /* the event's own pid if it has one, else the one in its head */
 	char comm[EVENT_TEXT_MAX]; /* the event's own, "" without */
-	bool damaged;	       /* shorter than its fields */
+	bool damaged; /* shorter than its fields */
 	struct event_value values[EVENT_FIELDS_MAX]; /* without pid and comm */
 	size_t count;
 };

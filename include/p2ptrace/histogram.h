@@ -18,9 +18,9 @@
 #define HISTOGRAM_BLOCKS 59
 
 struct histogram {
-	uint64_t *blocks[HISTOGRAM_BLOCKS];
 	uint64_t count, min, max;
 	unsigned __int128 sum;
+	uint64_t *blocks[HISTOGRAM_BLOCKS];
 };
 
 /* False without memory: the histogram is then as before. */
@@ -40,7 +40,8 @@ static inline bool histogram_add(struct histogram *histogram, uint64_t value)
 {
 	unsigned int block = histogram_block(value);
 
-	if (__builtin_expect(!histogram->blocks[block], 0) && !histogram_make_block(histogram, block))
+	if (__builtin_expect(!histogram->blocks[block], 0) &&
+	    !histogram_make_block(histogram, block))
 		return false;
 	histogram->blocks[block][histogram_step(value, block)]++;
 	if (!histogram->count || value < histogram->min)

@@ -18,7 +18,7 @@ struct json {
 	FILE *out;
 	int depth;
 	bool compact; /* all on one line */
-	bool began;   /* something stands at this depth already */
+	bool began; /* something stands at this depth already */
 };
 
 void json_init(struct json *json, FILE *out, bool compact);

@@ -21,14 +21,14 @@ extern const char *const verdict_names[VERDICTS];
 struct leak {
 	enum verdict verdict;
 	const char *verdict_name, *kind; /* "alloc", "map" */
-	const char *why;		 /* belongs to the struct leaks */
+	const char *why; /* belongs to the struct leaks */
 	int64_t pid, tid;
 	const char *comm, *provider, *client, *type; /* client and type NULL for allocations */
 	uint64_t addr;
 	bool has_addr;
 	uint64_t count; /* 1, or the balance of events without addresses */
 	uint64_t bytes; /* NOT_KNOWN without sizes */
-	uint64_t age;	/* ns, NOT_KNOWN on other clocks or without addresses */
+	uint64_t age; /* ns, NOT_KNOWN on other clocks or without addresses */
 	uint64_t stamp;
 };
 

@@ -26,15 +26,16 @@
 
 struct path_totals {
 	uint64_t begins, bytes; /* failed ones included */
-	uint64_t failed, failed_bytes;
 	uint64_t ends, end_bytes;
-	uint64_t orphans; /* ends of this path that nothing began */
 	uint64_t open, open_bytes;
-	uint64_t superseded, ambiguous;
+	uint32_t path;
+	int32_t dist; /* the latest known, -1: never */
 	uint64_t no_size; /* begins without a size: the bytes are not all known */
-	uint64_t no_addr; /* begins without a key: balanced, not matched */
-	int32_t dist;	  /* the latest known, -1: never */
 	struct histogram lifetimes;
+	uint64_t failed, failed_bytes;
+	uint64_t orphans; /* ends of this path that nothing began */
+	uint64_t superseded, ambiguous;
+	uint64_t no_addr; /* begins without a key: balanced, not matched */
 };
 
 struct thread_totals {
@@ -56,7 +57,6 @@ struct matcher {
 	uint32_t totals_room;
 	struct thread_totals *threads;
 	uint32_t thread_count, thread_room;
-	uint64_t events[KIND_P2P_COUNT];
 	uint64_t orphan_frees, orphan_unmaps, foreign;
 	uint64_t superseded;
 	uint64_t last_loss; /* stamp of the latest loss so far, valid with lost */

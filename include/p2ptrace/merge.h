@@ -28,7 +28,7 @@ struct merged {
 struct merge {
 	const struct trace_file *file;
 	struct merge_lane *lanes; /* [file->lane_count] */
-	uint32_t *heap;		  /* lanes that have a record at hand */
+	uint32_t *heap; /* lanes that have a record at hand */
 	size_t heap_count;
 	bool begun;
 	uint64_t damaged;

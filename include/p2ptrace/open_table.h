@@ -20,32 +20,37 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct path_totals;
+
+/* One cache line. */
 struct open_entry {
 	uint64_t addr, size;
 	uint64_t stamp; /* of the beginning */
+	struct path_totals *totals; /* of the beginning's path */
 	uint32_t device;
-	uint32_t path, tid, comm;
-	uint32_t next;	 /* younger one of the same key; free entries: the next free */
-	uint32_t tail;	 /* of the chain, kept in its first entry */
-	uint32_t root;	 /* the entry itself, or the root of this piece */
+	uint32_t thread, comm; /* who began it, as the matcher numbers threads */
+	uint32_t next; /* younger one of the same key; free entries: the next free */
+	uint32_t tail; /* of the chain, kept in its first entry */
+	uint32_t root; /* the entry itself, or the root of this piece */
 	uint32_t pieces; /* of a root: how many are open, itself included */
 	uint16_t cpu;
-	bool no_size;	 /* the size is not known: any end closes all of it */
-	bool ambiguous;	 /* its key was open more than once */
-	bool linked;	 /* found by its key; a root may be closed before its pieces */
-	bool used;
+	bool no_size : 1; /* the size is not known: any end closes all of it */
+	bool ambiguous : 1; /* its key was open more than once */
+	bool linked : 1; /* found by its key; a root may be closed before its pieces */
+	bool used : 1;
 };
 
 struct open_tree;
 
 struct open_table {
-	uint64_t *slots; /* tag << 32 | index of a chain's first entry; 0: empty */
+	uint64_t *slots; /* hash << 32 | index of a chain's first entry; 0: empty */
 	uint32_t slot_mask, slot_used;
 	struct open_entry *entries; /* [0] is not used */
 	uint32_t entry_count, entry_room;
 	uint32_t free_list;
 	struct open_tree *trees; /* [device]: of those that need one */
 	uint32_t tree_count;
+	uint32_t active_trees; /* as long as there are any, the quick ways are barred */
 	struct open_node *nodes; /* [entry]; NULL as long as there is no tree */
 	uint32_t node_room;
 	uint32_t open; /* roots */
@@ -54,39 +59,89 @@ struct open_table {
 bool open_table_init(struct open_table *table);
 void open_table_destroy(struct open_table *table);
 
-static inline uint64_t open_table_hash(uint32_t device, uint64_t addr)
+static inline uint32_t open_table_hash(uint32_t device, uint64_t addr)
 {
-	uint64_t hash = (addr ^ (uint64_t)device << 40 ^ device) * 0x9e3779b97f4a7c15ull;
+	uint64_t hash = (addr ^ (uint64_t)device << 42) * 0x9e3779b97f4a7c15ull;
 
-	return hash ^ hash >> 32;
+	return (uint32_t)(hash >> 32) ^ (uint32_t)(hash >> 12);
 }
 
-static inline void open_table_prefetch_slot(const struct open_table *table, uint64_t hash)
+static inline struct open_entry *open_entry_at(const struct open_table *table, uint32_t entry)
 {
-	__builtin_prefetch(&table->slots[(uint32_t)hash & table->slot_mask]);
+	return &table->entries[entry];
 }
 
-static inline void open_table_prefetch_entry(const struct open_table *table, uint64_t hash)
+static inline void open_table_prefetch_slot(const struct open_table *table, uint32_t hash)
 {
-	uint64_t slot = table->slots[(uint32_t)hash & table->slot_mask];
+	__builtin_prefetch(&table->slots[hash & table->slot_mask]);
+}
 
-	__builtin_prefetch(&table->entries[(uint32_t)slot]);
+/* Of the entry that likely has this hash. */
+static inline void open_table_prefetch_entry(const struct open_table *table, uint32_t hash)
+{
+	__builtin_prefetch(&table->entries[(uint32_t)table->slots[hash & table->slot_mask]]);
+}
+
+/* Where the key stands in `slots`, or the empty slot where it would. */
+static inline uint32_t open_table_probe(const struct open_table *table, uint32_t hash,
+					uint32_t device, uint64_t addr)
+{
+	uint32_t at = hash & table->slot_mask;
+
+	for (;; at = (at + 1) & table->slot_mask) {
+		uint64_t slot = table->slots[at];
+		const struct open_entry *entry = &table->entries[(uint32_t)slot];
+
+		if (!slot || ((uint32_t)(slot >> 32) == hash && entry->addr == addr &&
+			      entry->device == device))
+			return at;
+	}
 }
 
 /* The oldest open entry with this key, 0 if none. */
-uint32_t open_table_find(const struct open_table *table, uint32_t device, uint64_t addr);
+static inline uint32_t open_table_find(const struct open_table *table, uint32_t device,
+				       uint64_t addr)
+{
+	return (uint32_t)
+		table->slots[open_table_probe(table, open_table_hash(device, addr), device, addr)];
+}
+
+/* Takes the slot out and closes the gap: later ones of the same run move up. */
+static inline void open_table_clear_slot(struct open_table *table, uint32_t gap)
+{
+	uint32_t mask = table->slot_mask;
+
+	for (uint32_t at = (gap + 1) & mask; table->slots[at]; at = (at + 1) & mask) {
+		uint32_t home = (uint32_t)(table->slots[at] >> 32) & mask;
+
+		if (((at - home) & mask) < ((at - gap) & mask))
+			continue;
+		table->slots[gap] = table->slots[at];
+		gap = at;
+	}
+	table->slots[gap] = 0;
+	table->slot_used--;
+}
 
 /* A new entry at the end of its key's chain; 0 without memory.  *oldest is the first
  * entry that had the key open before, 0: none.  The caller fills in what is not key:
  * it is a root of one piece until open_table_split(). */
-uint32_t open_table_add(struct open_table *table, uint32_t device, uint64_t addr, uint64_t size,
-			uint32_t *oldest);
+uint32_t open_table_add(struct open_table *table, uint32_t hash, uint32_t device, uint64_t addr,
+			uint64_t size, uint32_t *oldest);
 
 /* Takes an entry out of the reach of its key and address; it stays allocated. */
 void open_table_unlink(struct open_table *table, uint32_t entry);
 
 /* Gives up the entry (unlinked before). */
-void open_table_free(struct open_table *table, uint32_t entry);
+static inline void open_table_free(struct open_table *table, uint32_t index)
+{
+	struct open_entry *entry = &table->entries[index];
+
+	table->open -= entry->root == index && entry->used;
+	entry->used = false;
+	entry->next = table->free_list;
+	table->free_list = index;
+}
 
 /* Shrinks an entry to [addr, addr + size), which lies within it.  False without memory. */
 bool open_table_shrink(struct open_table *table, uint32_t entry, uint64_t addr, uint64_t size);
@@ -98,10 +153,5 @@ uint32_t open_table_split(struct open_table *table, uint32_t entry, uint64_t add
  * key; 0 if none.  Makes the device's tree. */
 uint32_t open_table_overlap(struct open_table *table, uint32_t device, uint64_t addr,
 			    uint64_t size);
-
-static inline struct open_entry *open_entry_at(const struct open_table *table, uint32_t entry)
-{
-	return &table->entries[entry];
-}
 
 #endif

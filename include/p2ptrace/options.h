@@ -20,23 +20,23 @@
 
 enum option_kind {
 	OPTION_END = 0,
-	OPTION_FLAG,	 /* bool: set to true */
-	OPTION_STRING,	 /* const char *: points into argv */
-	OPTION_U64,	 /* uint64_t */
-	OPTION_SIZE,	 /* uint64_t bytes; `unit` is what a bare number counts */
+	OPTION_FLAG, /* bool: set to true */
+	OPTION_STRING, /* const char *: points into argv */
+	OPTION_U64, /* uint64_t */
+	OPTION_SIZE, /* uint64_t bytes; `unit` is what a bare number counts */
 	OPTION_DURATION, /* uint64_t ns */
-	OPTION_CALL,	 /* whatever `parse` makes of it */
-	OPTION_GROUP,	 /* another table, for a struct at `offset` */
+	OPTION_CALL, /* whatever `parse` makes of it */
+	OPTION_GROUP, /* another table, for a struct at `offset` */
 };
 
 struct option_spec {
 	enum option_kind kind;
-	char letter;	   /* 0: long only */
-	const char *name;  /* without the dashes; NULL: letter only */
+	char letter; /* 0: long only */
+	const char *name; /* without the dashes; NULL: letter only */
 	const char *value; /* the value's name in -h, e.g. "FILE"; NULL for flags */
-	const char *help;  /* one line */
-	size_t offset;	   /* of the field in the command's struct */
-	uint64_t unit;	   /* OPTION_SIZE */
+	const char *help; /* one line */
+	size_t offset; /* of the field in the command's struct */
+	uint64_t unit; /* OPTION_SIZE */
 	/* OPTION_CALL: `field` is the struct's address plus offset. */
 	int (*parse)(void *field, const char *value, struct p2p_error *err);
 	const struct option_spec *group; /* OPTION_GROUP */

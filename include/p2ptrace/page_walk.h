@@ -24,8 +24,8 @@
 
 /* How the traced machine wrote its pages. */
 struct page_form {
-	bool swapped;	      /* byte order other than ours */
-	bool big_endian;      /* bit fields are laid out from the top */
+	bool swapped; /* byte order other than ours */
+	bool big_endian; /* bit fields are laid out from the top */
 	unsigned commit_size; /* 4 or 8 */
 };
 
@@ -93,9 +93,9 @@ static inline void page_begin(struct page_walk *walk, struct page_form form,
 		return;
 	}
 	if (flags & PAGE_MISSED)
-		walk->lost = flags & PAGE_MISSED_STORED && commit + 8 <= bytes - head ?
-				     page_u64(form, walk->end) :
-				     PAGE_LOST_UNCOUNTED;
+		walk->lost = flags & PAGE_MISSED_STORED && commit + 8 <= bytes - head
+				     ? page_u64(form, walk->end)
+				     : PAGE_LOST_UNCOUNTED;
 }
 
 /* The next record's data and its length; NULL at the end of the page. */
@@ -127,8 +127,8 @@ static inline const unsigned char *page_next(struct page_walk *walk, struct page
 		extra = page_u32(form, data);
 		if (type_len >= 30) {
 			delta |= (uint64_t)extra << 27;
-			walk->stamp = type_len == 30 ? walk->stamp + delta :
-						       (walk->stamp & (31ull << 59)) | delta;
+			walk->stamp = type_len == 30 ? walk->stamp + delta
+						     : (walk->stamp & (31ull << 59)) | delta;
 			walk->at = data + 4;
 			continue;
 		}

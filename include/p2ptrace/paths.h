@@ -62,10 +62,10 @@ static inline bool map_type_refused(uint8_t type)
 
 struct path {
 	uint32_t client, provider; /* names, 0: absent */
-	uint32_t device;	   /* what its addresses belong to: name * 2, + 1 for a pool */
+	uint32_t device; /* what its addresses belong to: name * 2, + 1 for a pool */
 	uint8_t kind;
 	uint8_t type, old_type; /* map types */
-	bool selected;		/* by the filters on devices and type */
+	bool selected; /* by the filters on devices and type */
 };
 
 #define PATH_CHUNK_BITS 10

@@ -29,8 +29,7 @@ struct processes {
 };
 
 int processes_init(struct processes *processes, const struct trace_file *file,
-		   const struct recording *recording, struct names *names,
-		   struct p2p_error *err);
+		   const struct recording *recording, struct names *names, struct p2p_error *err);
 void processes_free(struct processes *processes);
 
 /* A rename or exit; in order of time. */
@@ -43,7 +42,6 @@ uint32_t processes_tgid(const struct processes *processes, uint32_t tid, bool *k
 uint32_t processes_comm(const struct processes *processes, uint32_t tid);
 
 /* Whether process `tgid`, seen at `stamp`, lived when the recording stopped. */
-enum liveness processes_liveness(const struct processes *processes, uint32_t tgid,
-				 uint64_t stamp);
+enum liveness processes_liveness(const struct processes *processes, uint32_t tgid, uint64_t stamp);
 
 #endif

@@ -28,19 +28,19 @@ struct recording {
 	 * several times are in the tables below instead. */
 	char *values[PRIVATE_KEYS];
 	bool own; /* p2ptrace recorded it */
-	bool ns;  /* stamps are nanoseconds */
+	bool ns; /* stamps are nanoseconds */
 	uint64_t start, stop; /* of the recording, else of the first and last event */
-	bool filtered;	      /* beginnings were selected while recording */
+	bool filtered; /* beginnings were selected while recording */
 	bool flight_recorder;
 	uint64_t missed; /* events that probes missed */
 	struct {
 		uint32_t cpu;
 		uint64_t events;
-	} *unsaved; /* read from the kernel but not written: the disk was full */
+	} * unsaved; /* read from the kernel but not written: the disk was full */
 	size_t unsaved_count;
 	struct {
 		uint32_t tid, tgid;
-	} *threads;
+	} * threads;
 	size_t thread_count;
 	struct living *living; /* by tgid */
 	size_t living_count;

@@ -44,24 +44,33 @@ struct number_place {
 	bool present;
 };
 
-/* A text in a record. */
+/* A text in a record.  The usual form is a __data_loc of at most 16 characters; an
+ * absent one has mask 0 and reads as nothing; others (room 0) go the slow way. */
 struct text_place {
 	const struct event_field *field; /* NULL: absent */
 	uint32_t offset;
-	bool data_loc; /* the usual form; others go the slow way */
+	uint32_t mask; /* of the location word */
+	uint32_t room; /* bytes, the NUL included */
 };
 
 #define TYPE_SYMBOLS 16
 
 struct event_layout {
 	enum event_kind kind;
-	const struct event_format *format;
-	const struct event_field *fields[P2P_FIELDS]; /* NULL: absent */
+	uint32_t index; /* in schema->layouts */
 	uint32_t min_length; /* records shorter than this are damaged */
-	struct number_place addr, size, dist, pid, type, old_type, ret, common_pid, common_flags;
-	struct text_place provider, client, comm;
-	uint64_t addr_ones; /* all bits of the field: DMA_MAPPING_ERROR */
+	const struct event_format *format;
+	struct text_place client, provider, comm;
+	/* pid is the event's own, else common_pid */
+	struct number_place type, dist, common_flags, addr, size, pid;
+	/* The call failed when addr + fail_bias > fail_limit. */
+	uint64_t fail_bias, fail_limit;
+	uint16_t flags; /* enum record_flag: what all its records have */
+	bool extras; /* one of the following is there */
 	bool type_is_text;
+	struct text_place type_text;
+	struct number_place old_type, ret;
+	const struct event_field *fields[P2P_FIELDS]; /* NULL: absent */
 	/* Numbers below TYPE_SYMBOLS to map types; others by type_of_number(). */
 	uint8_t symbols[TYPE_SYMBOLS], old_symbols[TYPE_SYMBOLS];
 	bool guessed_types; /* the file does not say what the numbers mean */
@@ -79,8 +88,8 @@ struct schema {
 	struct event_layout *by_id[SCHEMA_IDS]; /* NULL: none of ours */
 	struct event_format *format_by_id[SCHEMA_IDS];
 	const char *system; /* of the P2P events, NULL when the file has none */
-	uint32_t kinds;	    /* bit per enum event_kind that the file describes */
-	bool own_pid;	    /* some P2P event carries a pid of its own */
+	uint32_t kinds; /* bit per enum event_kind that the file describes */
+	bool own_pid; /* some P2P event carries a pid of its own */
 };
 
 /* `numbering` names map types by number as the recording's kernel had them, or

@@ -42,7 +42,7 @@ struct selection {
 	size_t pid_count, cpu_count;
 	struct patterns comms, providers, clients, types;
 	const struct processes *processes;
-	bool begins;	   /* something selects by the thread, name or CPU */
+	bool begins; /* something selects by the thread, name or CPU */
 	bool foreign_ends; /* ends cannot be told from those of unselected beginnings */
 	bool any;
 };

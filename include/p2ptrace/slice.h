@@ -25,7 +25,7 @@ struct slice_lane {
 };
 
 struct slice_span {
-	uint64_t number;      /* 0, 1, 2, ... */
+	uint64_t number; /* 0, 1, 2, ... */
 	uint64_t from, until; /* until is UINT64_MAX for the last: then inclusive */
 	bool last;
 	struct slice_lane *lanes; /* [file->lane_count] */
@@ -34,7 +34,7 @@ struct slice_span {
 struct slice_plan {
 	const struct trace_file *file;
 	struct lane_reader reader;
-	uint64_t *next;	 /* [lane]: first page not yet wholly behind */
+	uint64_t *next; /* [lane]: first page not yet wholly behind */
 	uint64_t *probe; /* [lane]: scratch */
 	uint64_t from, number;
 	uint64_t pages; /* wished for in one slice, all lanes together */

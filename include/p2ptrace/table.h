@@ -20,12 +20,12 @@
 
 enum cell_kind {
 	CELL_END = 0,
-	CELL_TEXT,	/* const char *, NULL: not known */
-	CELL_COUNT,	/* uint64_t */
-	CELL_BYTES,	/* uint64_t, NOT_KNOWN */
-	CELL_DURATION,	/* uint64_t ns, NOT_KNOWN */
-	CELL_NUMBER,	/* int64_t, NUMBER_NOT_KNOWN */
-	CELL_SHARE,	/* double 0 to 1, NaN: not known */
+	CELL_TEXT, /* const char *, NULL: not known */
+	CELL_COUNT, /* uint64_t */
+	CELL_BYTES, /* uint64_t, NOT_KNOWN */
+	CELL_DURATION, /* uint64_t ns, NOT_KNOWN */
+	CELL_NUMBER, /* int64_t, NUMBER_NOT_KNOWN */
+	CELL_SHARE, /* double 0 to 1, NaN: not known */
 	CELL_HISTOGRAM, /* const struct histogram *, NULL: not known; JSON: an object */
 	/* Of a const struct histogram *: one number of it. */
 	CELL_MEAN,

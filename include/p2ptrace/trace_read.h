@@ -43,7 +43,7 @@ struct trace_cpu_stats {
 struct trace_chunk {
 	uint64_t offset; /* in the file, of the compressed bytes */
 	uint32_t packed; /* bytes in the file */
-	uint32_t plain;	 /* bytes unpacked */
+	uint32_t plain; /* bytes unpacked */
 	uint64_t first;
 };
 
@@ -51,8 +51,8 @@ struct trace_lane {
 	const char *buffer; /* instance name, "" for the main one */
 	uint32_t cpu;
 	uint64_t offset, bytes; /* in the file */
-	uint64_t pages;		/* whole and partial ones */
-	uint64_t tail;		/* bytes of the last page, page_size when it is whole */
+	uint64_t pages; /* whole and partial ones */
+	uint64_t tail; /* bytes of the last page, page_size when it is whole */
 	struct trace_chunk *chunks;
 	size_t chunk_count; /* 0: not compressed */
 	uint32_t page_size; /* bytes of a sub-buffer */
@@ -62,20 +62,20 @@ struct trace_file {
 	char *path;
 	int fd;
 	uint64_t bytes; /* of the whole file */
-	int version;	/* 6 or 7 */
+	int version; /* 6 or 7 */
 	bool big_endian;
 	unsigned int long_size;
-	uint32_t page_size;    /* of the traced kernel; lanes have their own */
-	unsigned int commit_size;  /* bytes of the page header's commit word: 4 or 8 */
+	uint32_t page_size; /* of the traced kernel; lanes have their own */
+	unsigned int commit_size; /* bytes of the page header's commit word: 4 or 8 */
 	enum compression compression;
 	uint32_t cpu_count;
-	char *clock;	     /* "mono", "local", ...; "" when the file does not say */
-	char *uname;	     /* NULL when absent, as the next ones */
-	char *cmdlines;	     /* "PID NAME\n"... */
-	char *tgids;	     /* "TID TGID\n"... */
+	char *clock; /* "mono", "local", ...; "" when the file does not say */
+	char *uname; /* NULL when absent, as the next ones */
+	char *cmdlines; /* "PID NAME\n"... */
+	char *tgids; /* "TID TGID\n"... */
 	char *kallsyms;
-	char *writer;	     /* trace-cmd's VERSION option */
-	char *private_text;  /* p2ptrace's own option, see private_option.h */
+	char *writer; /* trace-cmd's VERSION option */
+	char *private_text; /* p2ptrace's own option, see private_option.h */
 	struct trace_format *formats;
 	size_t format_count;
 	struct trace_lane *lanes;

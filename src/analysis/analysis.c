@@ -106,7 +106,8 @@ static bool sum_losses(struct analysis *analysis)
 			loss->marked = loss->uncounted = loss->overrun = 0;
 		loss->lost = analysis_cpu_lost(analysis, loss->cpu, loss->marked);
 		analysis->lost += loss->lost;
-		analysis->loss_unplaced |= beside || (loss->overrun > loss->marked && !loss->uncounted);
+		analysis->loss_unplaced |= beside ||
+					   (loss->overrun > loss->marked && !loss->uncounted);
 		/* With the kernel's statistics at hand every gap has its number. */
 		analysis->lost_uncounted += counted ? 0 : loss->uncounted;
 	}
@@ -338,8 +339,24 @@ uint64_t analysis_events(const struct analysis *analysis, enum event_kind kind)
 {
 	uint64_t events = 0;
 
-	for (unsigned int i = 0; i < analysis->shard_count; i++)
-		events += analysis->matchers[i].events[kind];
+	for (unsigned int shard = 0; shard < analysis->shard_count; shard++) {
+		const struct matcher *matcher = &analysis->matchers[shard];
+
+		for (uint32_t id = 0; id < matcher->totals_room; id++) {
+			const struct path_totals *totals = matcher->totals[id];
+			enum event_kind of = totals ? path_at(analysis->paths, id)->kind : 0;
+
+			if (!totals)
+				continue;
+			/* Ends count to the path that began, orphans to their own. */
+			if (of == kind && !kind_is_end(kind))
+				events += totals->begins;
+			else if (kind == KIND_FREE && (of == KIND_ALLOC || of == KIND_FREE))
+				events += totals->ends;
+			else if (kind == KIND_UNMAP && (of == KIND_MAP || of == KIND_UNMAP))
+				events += totals->ends;
+		}
+	}
 	return events;
 }
 

@@ -72,7 +72,8 @@ static const char *why_too_old(const struct finder *finder, const struct path_to
 
 	text_duration(age, sizeof(age), finder->min_age);
 	if (!totals->lifetimes.count) {
-		snprintf(text, sizeof(text), "open longer than %s; none of its pair has ended", age);
+		snprintf(text, sizeof(text), "open longer than %s; none of its pair has ended",
+			 age);
 	} else {
 		text_duration(p99, sizeof(p99), histogram_percentile(&totals->lifetimes, 0.99));
 		snprintf(text, sizeof(text), "open longer than %s; its pair's p99 is %s", age, p99);
@@ -88,8 +89,8 @@ static bool loss_intervened(const struct finder *finder, uint64_t stamp)
 
 static void judge(const struct finder *finder, struct leak *leak, const struct path_totals *totals)
 {
-	enum liveness liveness = processes_liveness(&finder->analysis->processes,
-						    (uint32_t)leak->pid, leak->stamp);
+	enum liveness liveness =
+		processes_liveness(&finder->analysis->processes, (uint32_t)leak->pid, leak->stamp);
 
 	leak->verdict = VERDICT_UNKNOWN;
 	if (!leak->has_addr) {
@@ -148,16 +149,17 @@ static bool add_entry(struct finder *finder, uint32_t root, uint64_t bytes)
 {
 	const struct analysis *analysis = finder->analysis;
 	const struct open_entry *entry = open_entry_at(&finder->matcher->open, root);
+	uint32_t tid = finder->matcher->threads[entry->thread].tid;
 	struct leak *leak = new_leak(finder->leaks);
 	uint32_t pid;
 	bool known;
 
 	if (!leak)
 		return false;
-	pid = processes_tgid(&analysis->processes, entry->tid, &known);
-	name_path(analysis, leak, path_at(analysis->paths, entry->path));
+	pid = processes_tgid(&analysis->processes, tid, &known);
+	name_path(analysis, leak, path_at(analysis->paths, entry->totals->path));
 	leak->pid = pid;
-	leak->tid = entry->tid;
+	leak->tid = tid;
 	leak->comm = analysis_comm(analysis, pid, entry->comm);
 	leak->addr = entry->addr;
 	leak->has_addr = true;
@@ -166,7 +168,7 @@ static bool add_entry(struct finder *finder, uint32_t root, uint64_t bytes)
 	leak->age = NOT_KNOWN;
 	if (analysis->recording.ns)
 		leak->age = analysis->stop > entry->stamp ? analysis->stop - entry->stamp : 0;
-	judge(finder, leak, finder->matcher->totals[entry->path]);
+	judge(finder, leak, entry->totals);
 	return true;
 }
 
@@ -289,7 +291,8 @@ static int parse_grouping(struct grouping *grouping, const char *by, struct p2p_
 		if (length == 3 && !memcmp(by, "pid", 3))
 			grouping->pid = true;
 		else if (length == 4 && !memcmp(by, "pair", 4))
-			grouping->kind = grouping->client = grouping->provider = grouping->type = true;
+			grouping->kind = grouping->client = grouping->provider = grouping->type =
+				true;
 		else if (length == 4 && !memcmp(by, "kind", 4))
 			grouping->kind = true;
 		else if (length == 4 && !memcmp(by, "type", 4))
@@ -369,7 +372,8 @@ static void fold_group(struct leak_group *into, const struct leak_group *group)
 	into->count += group->count;
 	if (into->bytes != NOT_KNOWN)
 		into->bytes = group->bytes == NOT_KNOWN ? NOT_KNOWN : into->bytes + group->bytes;
-	if (group->oldest != NOT_KNOWN && (into->oldest == NOT_KNOWN || group->oldest > into->oldest)) {
+	if (group->oldest != NOT_KNOWN &&
+	    (into->oldest == NOT_KNOWN || group->oldest > into->oldest)) {
 		/* The reason shown is the oldest one's. */
 		into->oldest = group->oldest;
 		into->why = group->why;

@@ -7,10 +7,9 @@
 
 #include "p2ptrace/match.h"
 
-/* Hash lookups are begun this many records ahead, so that memory answers in time. */
-#define AHEAD_RECORD 24
-#define AHEAD_SLOT 16
-#define AHEAD_ENTRY 8
+/* Records are taken in blocks of so many, whose hash lookups are begun together, so
+ * that memory answers in time. */
+#define BLOCK 32
 
 /* A free without a size, inside an allocation: of one page. */
 #define PAGE_BYTES 4096
@@ -47,8 +46,10 @@ static struct path_totals *make_totals(struct matcher *matcher, uint32_t path)
 		matcher->totals_room = room;
 	}
 	totals = calloc(1, sizeof(*totals));
-	if (totals)
+	if (totals) {
+		totals->path = path;
 		totals->dist = -1;
+	}
 	matcher->totals[path] = totals;
 	return totals;
 }
@@ -69,7 +70,8 @@ static inline uint32_t thread_slot(const struct matcher *matcher, uint32_t tid)
 {
 	uint32_t at = (tid * 0x9e3779b1u) >> 7 & matcher->thread_mask;
 
-	while (matcher->thread_slots[at] && matcher->threads[matcher->thread_slots[at] - 1].tid != tid)
+	while (matcher->thread_slots[at] &&
+	       matcher->threads[matcher->thread_slots[at] - 1].tid != tid)
 		at = (at + 1) & matcher->thread_mask;
 	return at;
 }
@@ -94,26 +96,25 @@ static bool grow_threads(struct matcher *matcher)
 	return true;
 }
 
-static struct thread_totals *make_thread(struct matcher *matcher, uint32_t tid)
+/* Index 0 stands in when there is no memory. */
+static uint32_t make_thread(struct matcher *matcher, uint32_t tid)
 {
-	static struct thread_totals nowhere;
-
 	if (matcher->thread_count == matcher->thread_room && !grow_threads(matcher)) {
 		matcher->no_memory = true;
-		return &nowhere;
+		return 0;
 	}
 	matcher->threads[matcher->thread_count] = (struct thread_totals){ .tid = tid };
 	matcher->thread_slots[thread_slot(matcher, tid)] = ++matcher->thread_count;
-	return &matcher->threads[matcher->thread_count - 1];
+	return matcher->thread_count - 1;
 }
 
-static inline struct thread_totals *thread_of(struct matcher *matcher, uint32_t tid)
+static inline uint32_t thread_of(struct matcher *matcher, uint32_t tid)
 {
 	uint32_t at = thread_slot(matcher, tid);
 
 	if (__builtin_expect(!matcher->thread_slots[at], 0))
 		return make_thread(matcher, tid);
-	return &matcher->threads[matcher->thread_slots[at] - 1];
+	return matcher->thread_slots[at] - 1;
 }
 
 /* ---- events without an address ---- */
@@ -149,17 +150,14 @@ static struct pair_balance *balance_of(struct matcher *matcher, const struct pat
 
 /* ---- ends ---- */
 
-/* The last piece has ended: the beginning is closed. */
-static void complete(struct matcher *matcher, uint32_t root, uint64_t stamp)
+static inline void add_lifetime(struct matcher *matcher, const struct open_entry *begin,
+				uint64_t stamp)
 {
-	const struct open_entry *begin = open_entry_at(&matcher->open, root);
-	struct path_totals *totals = totals_of(matcher, begin->path);
-
-	totals->open--;
-	totals->ambiguous += begin->ambiguous;
-	if (!histogram_add(&totals->lifetimes, stamp > begin->stamp ? stamp - begin->stamp : 0))
+	begin->totals->open--;
+	begin->totals->ambiguous += begin->ambiguous;
+	if (!histogram_add(&begin->totals->lifetimes,
+			   stamp > begin->stamp ? stamp - begin->stamp : 0))
 		matcher->no_memory = true;
-	open_table_free(&matcher->open, root);
 }
 
 /* Takes a whole entry out.  Its root is completed with its last piece. */
@@ -170,8 +168,10 @@ static void close_entry(struct matcher *matcher, uint32_t index, uint64_t stamp)
 	open_table_unlink(&matcher->open, index);
 	if (index != root)
 		open_table_free(&matcher->open, index);
-	if (--open_entry_at(&matcher->open, root)->pieces == 0)
-		complete(matcher, root, stamp);
+	if (--open_entry_at(&matcher->open, root)->pieces)
+		return;
+	add_lifetime(matcher, open_entry_at(&matcher->open, root), stamp);
+	open_table_free(&matcher->open, root);
 }
 
 /* Closes what [from, to) covers of the entry; returns the bytes. */
@@ -186,20 +186,18 @@ static uint64_t close_range(struct matcher *matcher, uint32_t index, uint64_t fr
 
 	if (entry->no_size || !entry->size || end < first || (low == first && high == end)) {
 		bytes = entry->size;
-		totals_of(matcher, open_entry_at(&matcher->open, entry->root)->path)->open_bytes -=
-			bytes;
+		entry->totals->open_bytes -= bytes;
 		close_entry(matcher, index, stamp);
 		return bytes;
 	}
-	totals_of(matcher, open_entry_at(&matcher->open, entry->root)->path)->open_bytes -= bytes;
+	entry->totals->open_bytes -= bytes;
 	if (low == first) {
 		ok = open_table_shrink(&matcher->open, index, high, end - high);
+	} else if (high == end) {
+		ok = open_table_shrink(&matcher->open, index, first, low - first);
 	} else {
-		entry->size = low - first;
-		if (high < end)
-			ok = open_table_split(&matcher->open, index, high, end - high) != 0;
-		else
-			ok = open_table_shrink(&matcher->open, index, first, low - first);
+		ok = open_table_shrink(&matcher->open, index, first, low - first) &&
+		     open_table_split(&matcher->open, index, high, end - high);
 	}
 	matcher->no_memory |= !ok;
 	return bytes;
@@ -224,20 +222,18 @@ static inline uint32_t choose_entry(const struct matcher *matcher, uint32_t head
 	return head;
 }
 
-static void count_end(struct matcher *matcher, enum event_kind kind, uint32_t path, uint32_t tid,
-		      uint64_t bytes)
+static inline void count_end(struct matcher *matcher, enum event_kind kind,
+			     struct path_totals *totals, uint32_t thread, uint64_t bytes)
 {
-	struct path_totals *totals = totals_of(matcher, path);
-	struct thread_totals *thread = thread_of(matcher, tid);
+	struct thread_totals *who = &matcher->threads[thread];
 
-	matcher->events[kind]++;
 	totals->ends++;
 	totals->end_bytes += bytes;
 	if (kind == KIND_FREE) {
-		thread->frees++;
-		thread->free_bytes += bytes;
+		who->frees++;
+		who->free_bytes += bytes;
 	} else {
-		thread->unmaps++;
+		who->unmaps++;
 	}
 }
 
@@ -245,16 +241,20 @@ static void take_orphan(struct matcher *matcher, const struct p2p_record *record
 			enum event_kind kind)
 {
 	uint32_t tid = record->flags & RECORD_INTERRUPT ? TID_INTERRUPT : record->tid;
+	struct path_totals *totals;
+	uint32_t thread;
 
 	if (matcher->foreign_ends) {
 		matcher->foreign++;
 		return;
 	}
 	*(kind == KIND_FREE ? &matcher->orphan_frees : &matcher->orphan_unmaps) += 1;
-	totals_of(matcher, record->path)->orphans++;
-	count_end(matcher, kind, record->path, tid, record->size);
+	totals = totals_of(matcher, record->path);
+	thread = thread_of(matcher, tid);
+	totals->orphans++;
+	count_end(matcher, kind, totals, thread, record->size);
 	if (record->comm && tid != TID_INTERRUPT)
-		thread_of(matcher, tid)->comm = record->comm;
+		matcher->threads[thread].comm = record->comm;
 }
 
 static void take_end_without_addr(struct matcher *matcher, const struct p2p_record *record,
@@ -275,7 +275,7 @@ static void take_end_without_addr(struct matcher *matcher, const struct p2p_reco
 	totals = totals_of(matcher, balance->path);
 	totals->open -= totals->open ? 1 : 0;
 	totals->open_bytes -= record->size < totals->open_bytes ? record->size : totals->open_bytes;
-	count_end(matcher, kind, balance->path, tid, record->size);
+	count_end(matcher, kind, totals, thread_of(matcher, tid), record->size);
 }
 
 /* The entries that the rest [at, to) of an end covers, in order of address. */
@@ -303,30 +303,32 @@ static uint64_t close_rest(struct matcher *matcher, uint32_t device, uint64_t at
 }
 
 /* The entry an end is for: by its exact key, else by its range. */
-static inline uint32_t find_begin(struct matcher *matcher, const struct p2p_record *record,
-				  uint32_t device)
+static uint32_t find_begin(struct matcher *matcher, const struct p2p_record *record)
 {
-	uint32_t head = open_table_find(&matcher->open, device, record->addr);
+	uint32_t head = open_table_find(&matcher->open, record->device, record->addr);
 	bool no_size = record->flags & RECORD_NO_SIZE;
 
-	if (__builtin_expect(head != 0, 1))
+	if (head)
 		return choose_entry(matcher, head, record->size, no_size);
-	return open_table_overlap(&matcher->open, device, record->addr, no_size ? 1 : record->size);
+	return open_table_overlap(&matcher->open, record->device, record->addr,
+				  no_size ? 1 : record->size);
 }
 
-static void take_end(struct matcher *matcher, const struct p2p_record *record,
-		     enum event_kind kind, uint64_t stamp)
+/* Any end, by all the rules. */
+static __attribute__((noinline)) void take_end_slowly(struct matcher *matcher,
+						      const struct p2p_record *record,
+						      enum event_kind kind, uint64_t stamp)
 {
-	uint32_t device = path_at(matcher->paths, record->path)->device;
 	uint64_t from = record->addr, to = from + record->size, end, bytes;
 	const struct open_entry *entry;
-	uint32_t index, path, tid;
+	struct path_totals *totals;
+	uint32_t index, thread;
 
 	if (record->flags & RECORD_NO_ADDR) {
 		take_end_without_addr(matcher, record, kind);
 		return;
 	}
-	index = find_begin(matcher, record, device);
+	index = find_begin(matcher, record);
 	if (!index) {
 		take_orphan(matcher, record, kind);
 		return;
@@ -335,12 +337,38 @@ static void take_end(struct matcher *matcher, const struct p2p_record *record,
 	end = entry->addr + entry->size;
 	if (record->flags & RECORD_NO_SIZE)
 		to = entry->addr == from ? end : from + PAGE_BYTES;
-	path = open_entry_at(&matcher->open, entry->root)->path;
-	tid = open_entry_at(&matcher->open, entry->root)->tid;
+	totals = open_entry_at(&matcher->open, entry->root)->totals;
+	thread = open_entry_at(&matcher->open, entry->root)->thread;
 	bytes = close_range(matcher, index, from, to < from ? UINT64_MAX : to, stamp);
 	if (to > end && end > from && !(record->flags & RECORD_NO_SIZE))
-		bytes += close_rest(matcher, device, end, to, stamp);
-	count_end(matcher, kind, path, tid, bytes);
+		bytes += close_rest(matcher, record->device, end, to, stamp);
+	count_end(matcher, kind, totals, thread, bytes);
+}
+
+/* The plain case at once: the key's only entry, never divided, of just that size. */
+static inline void take_end(struct matcher *matcher, const struct p2p_record *record,
+			    enum event_kind kind, uint64_t stamp, uint32_t hash)
+{
+	struct open_table *open = &matcher->open;
+	uint32_t slot = open_table_probe(open, hash, record->device, record->addr);
+	uint32_t index = (uint32_t)open->slots[slot];
+	struct open_entry *entry = open_entry_at(open, index);
+
+	/* Entry 0 has root 0 and no pieces. */
+	if (__builtin_expect(entry->next || entry->pieces != 1 || entry->root != index ||
+				     entry->size != record->size || entry->no_size ||
+				     (record->flags & (RECORD_NO_ADDR | RECORD_NO_SIZE)) ||
+				     open->active_trees,
+			     0)) {
+		take_end_slowly(matcher, record, kind, stamp);
+		return;
+	}
+	open_table_clear_slot(open, slot);
+	entry->totals->open_bytes -= entry->size;
+	add_lifetime(matcher, entry, stamp);
+	count_end(matcher, kind, entry->totals, entry->thread, entry->size);
+	entry->linked = false;
+	open_table_free(open, index);
 }
 
 /* ---- beginnings ---- */
@@ -349,9 +377,8 @@ static void take_end(struct matcher *matcher, const struct p2p_record *record,
 static void supersede(struct matcher *matcher, uint32_t index)
 {
 	struct open_entry *entry = open_entry_at(&matcher->open, index);
+	struct path_totals *totals = entry->totals;
 	uint32_t root = entry->root;
-	struct path_totals *totals =
-		totals_of(matcher, open_entry_at(&matcher->open, root)->path);
 
 	totals->open_bytes -= entry->size;
 	open_table_unlink(&matcher->open, index);
@@ -386,14 +413,15 @@ static void meet_older(struct matcher *matcher, uint32_t index, uint32_t oldest,
 	}
 }
 
-static void open_begin(struct matcher *matcher, const struct p2p_record *record,
-		       const struct path *path, struct path_totals *totals, uint64_t stamp,
-		       uint32_t cpu)
+static inline void open_begin(struct matcher *matcher, const struct p2p_record *record,
+			      enum event_kind kind, struct path_totals *totals, uint32_t thread,
+			      const struct p2p_order *place, uint32_t hash)
 {
 	struct open_entry *entry;
 	uint32_t index, oldest;
 
-	index = open_table_add(&matcher->open, path->device, record->addr, record->size, &oldest);
+	index = open_table_add(&matcher->open, hash, record->device, record->addr, record->size,
+			       &oldest);
 	if (__builtin_expect(!index, 0)) {
 		matcher->no_memory = true;
 		return;
@@ -401,41 +429,61 @@ static void open_begin(struct matcher *matcher, const struct p2p_record *record,
 	totals->open++;
 	totals->open_bytes += record->size;
 	entry = open_entry_at(&matcher->open, index);
-	entry->stamp = stamp;
-	entry->path = record->path;
-	entry->tid = record->tid;
+	entry->stamp = place->stamp;
+	entry->totals = totals;
+	entry->thread = thread;
 	entry->comm = record->comm;
-	entry->cpu = (uint16_t)cpu;
-	entry->no_size = record->flags & RECORD_NO_SIZE;
+	entry->cpu = place->cpu;
+	entry->no_size = (record->flags & RECORD_NO_SIZE) != 0;
 	if (__builtin_expect(oldest != 0, 0))
-		meet_older(matcher, index, oldest, path->kind == KIND_ALLOC);
+		meet_older(matcher, index, oldest, kind == KIND_ALLOC);
 }
 
-static void count_begin(struct matcher *matcher, const struct p2p_record *record,
-			const struct path *path)
+static inline void count_begin(struct thread_totals *thread, const struct p2p_record *record,
+			       enum event_kind kind, uint8_t type)
 {
-	struct thread_totals *thread = thread_of(matcher, record->tid);
 	uint64_t moved = record->flags & RECORD_FAILED ? 0 : record->size;
 
 	thread->comm = record->comm ? record->comm : thread->comm;
-	if (path->kind == KIND_ALLOC) {
+	if (kind == KIND_ALLOC) {
 		thread->allocs++;
 		thread->alloc_bytes += moved;
 	} else {
 		thread->maps++;
 		thread->map_bytes += moved;
-		if (path->type < MAP_TYPES_KNOWN)
-			thread->by_type[path->type]++;
+		if (type < MAP_TYPES_KNOWN)
+			thread->by_type[type]++;
 	}
 }
 
-static void take_begin(struct matcher *matcher, const struct p2p_record *record,
-		       enum event_kind kind, uint64_t stamp, uint32_t cpu)
+/* A beginning that opens nothing to be matched: it failed, or has no key. */
+static __attribute__((noinline)) void
+take_odd_begin(struct matcher *matcher, const struct p2p_record *record, struct path_totals *totals)
 {
-	const struct path *path = path_at(matcher->paths, record->path);
-	struct path_totals *totals = totals_of(matcher, record->path);
+	struct pair_balance *balance;
 
-	matcher->events[kind]++;
+	if (record->flags & RECORD_FAILED) {
+		totals->failed++;
+		totals->failed_bytes += record->size;
+		return;
+	}
+	balance = balance_of(matcher, path_at(matcher->paths, record->path));
+	totals->no_addr++;
+	totals->open++;
+	totals->open_bytes += record->size;
+	if (balance) {
+		balance->open++;
+		balance->path = record->path;
+	}
+}
+
+static inline void take_begin(struct matcher *matcher, const struct p2p_record *record,
+			      const struct p2p_order *place, uint32_t hash)
+{
+	struct path_totals *totals = totals_of(matcher, record->path);
+	enum event_kind kind = place->kind;
+	uint32_t thread;
+
 	totals->begins++;
 	totals->bytes += record->size;
 	totals->no_size += (record->flags & RECORD_NO_SIZE) != 0;
@@ -443,67 +491,33 @@ static void take_begin(struct matcher *matcher, const struct p2p_record *record,
 		totals->dist = record->dist;
 	if (kind == KIND_TYPE_CHANGE)
 		return;
-	count_begin(matcher, record, path);
-	if (record->flags & RECORD_FAILED) {
-		totals->failed++;
-		totals->failed_bytes += record->size;
-	} else if (record->flags & RECORD_NO_ADDR) {
-		struct pair_balance *balance = balance_of(matcher, path);
-
-		totals->no_addr++;
-		totals->open++;
-		totals->open_bytes += record->size;
-		if (balance) {
-			balance->open++;
-			balance->path = record->path;
-		}
-	} else {
-		open_begin(matcher, record, path, totals, stamp, cpu);
-	}
+	thread = thread_of(matcher, record->tid);
+	count_begin(&matcher->threads[thread], record, kind,
+		    path_at(matcher->paths, record->path)->type);
+	if (__builtin_expect(record->flags & (RECORD_FAILED | RECORD_NO_ADDR), 0))
+		take_odd_begin(matcher, record, totals);
+	else
+		open_begin(matcher, record, kind, totals, thread, place, hash);
 }
 
 /* ---- the loop ---- */
 
-/* The run of records at hand, with what the prefetching needs to know. */
-struct run {
-	const struct slice *slice;
-	const struct p2p_order *places;
-	uint32_t count;
-	uint64_t hashes[64]; /* of the records ahead, by their number */
-};
-
-static inline void look_ahead(const struct matcher *matcher, struct run *run, uint32_t i)
-{
-	if (i + AHEAD_RECORD < run->count)
-		__builtin_prefetch(&run->slice->records[run->places[i + AHEAD_RECORD].index]);
-	if (i + AHEAD_SLOT < run->count) {
-		const struct p2p_record *record =
-			&run->slice->records[run->places[i + AHEAD_SLOT].index];
-		uint64_t hash = open_table_hash(path_at(matcher->paths, record->path)->device,
-						record->addr);
-
-		run->hashes[(i + AHEAD_SLOT) % 64] = hash;
-		open_table_prefetch_slot(&matcher->open, hash);
-	}
-	if (i >= AHEAD_SLOT - AHEAD_ENTRY && i + AHEAD_ENTRY < run->count)
-		open_table_prefetch_entry(&matcher->open, run->hashes[(i + AHEAD_ENTRY) % 64]);
-}
-
 static inline void take_record(struct matcher *matcher, const struct slice *slice,
-			       const struct p2p_order *place)
+			       const struct p2p_order *place, uint32_t hash)
 {
 	const struct p2p_record *record = &slice->records[place->index];
 
 	if (kind_is_end(place->kind))
-		take_end(matcher, record, place->kind, place->stamp);
+		take_end(matcher, record, place->kind, place->stamp, hash);
 	else
-		take_begin(matcher, record, place->kind, place->stamp, place->cpu);
+		take_begin(matcher, record, place, hash);
 }
 
-static bool begun(struct matcher *matcher, const struct p2p_record *record)
+static inline uint32_t hash_of(const struct slice *slice, const struct p2p_order *place)
 {
-	return !(record->flags & RECORD_NO_ADDR) &&
-	       find_begin(matcher, record, path_at(matcher->paths, record->path)->device);
+	const struct p2p_record *record = &slice->records[place->index];
+
+	return open_table_hash(record->device, record->addr);
 }
 
 /* Records of one stamp: first the ends of what is open, then the rest in order. */
@@ -516,15 +530,18 @@ static void take_simultaneous(struct matcher *matcher, const struct slice *slice
 		matcher->no_memory = true;
 		return;
 	}
-	for (uint32_t i = 0; i < count; i++)
-		if (kind_is_end(places[i].kind) &&
-		    begun(matcher, &slice->records[places[i].index])) {
-			take_record(matcher, slice, &places[i]);
-			taken[i] = true;
-		}
+	for (uint32_t i = 0; i < count; i++) {
+		const struct p2p_record *record = &slice->records[places[i].index];
+
+		if (!kind_is_end(places[i].kind) || record->flags & RECORD_NO_ADDR ||
+		    !find_begin(matcher, record))
+			continue;
+		take_record(matcher, slice, &places[i], hash_of(slice, &places[i]));
+		taken[i] = true;
+	}
 	for (uint32_t i = 0; i < count; i++)
 		if (!taken[i])
-			take_record(matcher, slice, &places[i]);
+			take_record(matcher, slice, &places[i], hash_of(slice, &places[i]));
 	free(taken);
 }
 
@@ -537,26 +554,45 @@ static void pass_losses(struct matcher *matcher, const struct slice *slice, uint
 	}
 }
 
+/* Begins the memory accesses of a block. */
+static inline void look_ahead(const struct matcher *matcher, const struct slice *slice,
+			      const struct p2p_order *places, uint32_t count, uint32_t *hashes)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		hashes[i] = hash_of(slice, &places[i]);
+		open_table_prefetch_slot(&matcher->open, hashes[i]);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		open_table_prefetch_entry(&matcher->open, hashes[i]);
+}
+
 int matcher_take(struct matcher *matcher, const struct slice *slice, unsigned int shard,
 		 struct p2p_error *err)
 {
-	struct run run = { .slice = slice,
-			   .places = slice->order + slice->shard_first[shard],
-			   .count = slice->shard_first[shard + 1] - slice->shard_first[shard] };
-	uint32_t next_loss = 0, same;
+	const struct p2p_order *at = slice->order + slice->shard_first[shard];
+	const struct p2p_order *end = slice->order + slice->shard_first[shard + 1];
+	uint32_t hashes[BLOCK], next_loss = 0;
 
-	for (uint32_t i = 0; i < run.count; i += same) {
-		uint64_t stamp = run.places[i].stamp;
+	while (at < end) {
+		uint32_t count = end - at < BLOCK ? (uint32_t)(end - at) : BLOCK, i;
 
-		if (__builtin_expect(next_loss < slice->loss_count, 0))
-			pass_losses(matcher, slice, &next_loss, stamp);
-		for (same = 1; i + same < run.count && run.places[i + same].stamp == stamp; same++)
-			look_ahead(matcher, &run, i + same);
-		look_ahead(matcher, &run, i);
-		if (__builtin_expect(same == 1, 1))
-			take_record(matcher, slice, &run.places[i]);
-		else
-			take_simultaneous(matcher, slice, run.places + i, same);
+		for (i = 0; i < BLOCK && at + BLOCK + i < end; i++)
+			__builtin_prefetch(&slice->records[at[BLOCK + i].index]);
+		look_ahead(matcher, slice, at, count, hashes);
+		for (i = 0; i < count; i++, at++) {
+			uint32_t same = 1;
+
+			if (__builtin_expect(next_loss < slice->loss_count, 0))
+				pass_losses(matcher, slice, &next_loss, at->stamp);
+			if (__builtin_expect(at + 1 < end && at[1].stamp == at->stamp, 0)) {
+				while (at + same < end && at[same].stamp == at->stamp)
+					same++;
+				take_simultaneous(matcher, slice, at, same);
+				at += same;
+				break;
+			}
+			take_record(matcher, slice, at, hashes[i]);
+		}
 	}
 	pass_losses(matcher, slice, &next_loss, UINT64_MAX);
 	return matcher->no_memory ? p2p_fail(err, "no memory for the analysis") : 0;

@@ -20,11 +20,22 @@ struct open_tree {
 	bool active;
 };
 
+/* Entries on cache lines of their own. */
+static struct open_entry *new_entries(uint32_t count)
+{
+	struct open_entry *entries = aligned_alloc(64, (size_t)count * sizeof(*entries));
+
+	_Static_assert(sizeof(*entries) == 64, "an entry is a cache line");
+	if (entries)
+		memset(entries, 0, (size_t)count * sizeof(*entries));
+	return entries;
+}
+
 bool open_table_init(struct open_table *table)
 {
 	*table = (struct open_table){ .slot_mask = 1023, .entry_count = 1, .entry_room = 512 };
 	table->slots = calloc(table->slot_mask + 1, sizeof(*table->slots));
-	table->entries = calloc(table->entry_room, sizeof(*table->entries));
+	table->entries = new_entries(table->entry_room);
 	return table->slots && table->entries;
 }
 
@@ -187,6 +198,7 @@ static struct open_tree *make_tree(struct open_table *table, uint32_t device)
 	if (!make_nodes(table))
 		return NULL;
 	*tree = (struct open_tree){ .active = true };
+	table->active_trees++;
 	for (uint32_t entry = 1; entry < table->entry_count; entry++)
 		if (table->entries[entry].linked && table->entries[entry].device == device)
 			tree->root = tree_insert(table, tree->root, entry);
@@ -199,36 +211,14 @@ static struct open_tree *active_tree(struct open_table *table, uint32_t device)
 
 	if (!tree || !tree->active)
 		return NULL;
-	tree->active = ++tree->idle < TREE_PATIENCE;
-	return tree->active ? tree : NULL;
+	if (++tree->idle < TREE_PATIENCE)
+		return tree;
+	tree->active = false;
+	table->active_trees--;
+	return NULL;
 }
 
 /* ---- the hash ---- */
-
-static inline uint64_t slot_of(uint64_t hash, uint32_t entry)
-{
-	return (hash & 0xffffffff00000000ull) | entry;
-}
-
-/* Where the key stands, or the empty slot where it would. */
-static uint32_t find_slot(const struct open_table *table, uint64_t hash, uint32_t device,
-			  uint64_t addr)
-{
-	uint32_t at = (uint32_t)hash & table->slot_mask;
-
-	for (;; at = (at + 1) & table->slot_mask) {
-		uint64_t slot = table->slots[at];
-		const struct open_entry *entry;
-
-		if (!slot)
-			return at;
-		if ((slot ^ hash) >> 32)
-			continue;
-		entry = &table->entries[(uint32_t)slot];
-		if (entry->addr == addr && entry->device == device)
-			return at;
-	}
-}
 
 static bool grow_slots(struct open_table *table)
 {
@@ -238,15 +228,12 @@ static bool grow_slots(struct open_table *table)
 	if (!slots)
 		return false;
 	for (uint32_t i = 0; i <= table->slot_mask; i++) {
-		const struct open_entry *entry = &table->entries[(uint32_t)old[i]];
-		uint64_t hash;
-		uint32_t at;
+		uint32_t at = (uint32_t)(old[i] >> 32) & mask;
 
 		if (!old[i])
 			continue;
-		hash = open_table_hash(entry->device, entry->addr);
-		for (at = (uint32_t)hash & mask; slots[at]; at = (at + 1) & mask)
-			;
+		while (slots[at])
+			at = (at + 1) & mask;
 		slots[at] = old[i];
 	}
 	free(old);
@@ -255,41 +242,15 @@ static bool grow_slots(struct open_table *table)
 	return true;
 }
 
-/* Takes the slot out and closes the gap: later ones of the same run move up. */
-static void clear_slot(struct open_table *table, uint32_t gap)
-{
-	uint32_t mask = table->slot_mask;
-
-	for (uint32_t at = (gap + 1) & mask; table->slots[at]; at = (at + 1) & mask) {
-		const struct open_entry *entry = &table->entries[(uint32_t)table->slots[at]];
-		uint32_t home = (uint32_t)open_table_hash(entry->device, entry->addr) & mask;
-
-		if (((at - home) & mask) < ((at - gap) & mask))
-			continue;
-		table->slots[gap] = table->slots[at];
-		gap = at;
-	}
-	table->slots[gap] = 0;
-	table->slot_used--;
-}
-
-uint32_t open_table_find(const struct open_table *table, uint32_t device, uint64_t addr)
-{
-	uint64_t hash = open_table_hash(device, addr);
-
-	return (uint32_t)table->slots[find_slot(table, hash, device, addr)];
-}
-
-static bool link_entry(struct open_table *table, uint32_t index, uint32_t *oldest)
+static bool link_entry(struct open_table *table, uint32_t index, uint32_t hash, uint32_t *oldest)
 {
 	struct open_entry *entry = &table->entries[index];
-	uint64_t hash = open_table_hash(entry->device, entry->addr);
 	struct open_tree *tree;
 	uint32_t slot, head;
 
 	if ((table->slot_used + 1) * 2 > table->slot_mask && !grow_slots(table))
 		return false;
-	slot = find_slot(table, hash, entry->device, entry->addr);
+	slot = open_table_probe(table, hash, entry->device, entry->addr);
 	head = (uint32_t)table->slots[slot];
 	entry->next = 0;
 	*oldest = head;
@@ -298,7 +259,7 @@ static bool link_entry(struct open_table *table, uint32_t index, uint32_t *oldes
 		table->entries[head].tail = index;
 	} else {
 		entry->tail = index;
-		table->slots[slot] = slot_of(hash, index);
+		table->slots[slot] = (uint64_t)hash << 32 | index;
 		table->slot_used++;
 	}
 	entry->linked = true;
@@ -308,11 +269,19 @@ static bool link_entry(struct open_table *table, uint32_t index, uint32_t *oldes
 	return true;
 }
 
+static bool relink_entry(struct open_table *table, uint32_t index)
+{
+	const struct open_entry *entry = &table->entries[index];
+	uint32_t oldest;
+
+	return link_entry(table, index, open_table_hash(entry->device, entry->addr), &oldest);
+}
+
 void open_table_unlink(struct open_table *table, uint32_t index)
 {
 	struct open_entry *entry = &table->entries[index];
-	uint64_t hash = open_table_hash(entry->device, entry->addr);
-	uint32_t slot = find_slot(table, hash, entry->device, entry->addr);
+	uint32_t hash = open_table_hash(entry->device, entry->addr);
+	uint32_t slot = open_table_probe(table, hash, entry->device, entry->addr);
 	uint32_t head = (uint32_t)table->slots[slot];
 	struct open_tree *tree = active_tree(table, entry->device);
 
@@ -320,10 +289,10 @@ void open_table_unlink(struct open_table *table, uint32_t index)
 		tree->root = tree_remove(table, tree->root, index);
 	entry->linked = false;
 	if (head == index && !entry->next) {
-		clear_slot(table, slot);
+		open_table_clear_slot(table, slot);
 	} else if (head == index) {
 		table->entries[entry->next].tail = entry->tail;
-		table->slots[slot] = slot_of(hash, entry->next);
+		table->slots[slot] = (uint64_t)hash << 32 | entry->next;
 	} else {
 		uint32_t before = head;
 
@@ -346,11 +315,14 @@ static uint32_t new_entry(struct open_table *table)
 		return index;
 	}
 	if (table->entry_count == table->entry_room) {
-		struct open_entry *more =
-			reallocarray(table->entries, (size_t)table->entry_room * 2, sizeof(*more));
+		struct open_entry *more = table->entry_room > UINT32_MAX / 2
+						  ? NULL
+						  : new_entries(table->entry_room * 2);
 
-		if (!more || table->entry_room > UINT32_MAX / 2)
+		if (!more)
 			return 0;
+		memcpy(more, table->entries, (size_t)table->entry_count * sizeof(*more));
+		free(table->entries);
 		table->entries = more;
 		table->entry_room *= 2;
 	}
@@ -359,8 +331,8 @@ static uint32_t new_entry(struct open_table *table)
 	return table->entry_count++;
 }
 
-uint32_t open_table_add(struct open_table *table, uint32_t device, uint64_t addr, uint64_t size,
-			uint32_t *oldest)
+uint32_t open_table_add(struct open_table *table, uint32_t hash, uint32_t device, uint64_t addr,
+			uint64_t size, uint32_t *oldest)
 {
 	uint32_t index = new_entry(table);
 	struct open_entry *entry = &table->entries[index];
@@ -374,39 +346,27 @@ uint32_t open_table_add(struct open_table *table, uint32_t device, uint64_t addr
 				      .pieces = 1,
 				      .used = true };
 	table->open++;
-	if (!link_entry(table, index, oldest)) {
+	if (!link_entry(table, index, hash, oldest)) {
 		open_table_free(table, index);
 		return 0;
 	}
 	return index;
 }
 
-void open_table_free(struct open_table *table, uint32_t index)
-{
-	struct open_entry *entry = &table->entries[index];
-
-	if (entry->root == index && entry->used)
-		table->open--;
-	entry->used = false;
-	entry->next = table->free_list;
-	table->free_list = index;
-}
-
 bool open_table_shrink(struct open_table *table, uint32_t index, uint64_t addr, uint64_t size)
 {
 	struct open_entry *entry = &table->entries[index];
-	uint32_t oldest;
 
 	open_table_unlink(table, index);
 	entry->addr = addr;
 	entry->size = size;
-	return link_entry(table, index, &oldest);
+	return relink_entry(table, index);
 }
 
 uint32_t open_table_split(struct open_table *table, uint32_t index, uint64_t addr, uint64_t size)
 {
 	uint32_t root = table->entries[index].root;
-	uint32_t piece = new_entry(table), oldest;
+	uint32_t piece = new_entry(table);
 
 	if (!piece)
 		return 0;
@@ -414,7 +374,7 @@ uint32_t open_table_split(struct open_table *table, uint32_t index, uint64_t add
 	table->entries[piece].addr = addr;
 	table->entries[piece].size = size;
 	table->entries[root].pieces++;
-	return link_entry(table, piece, &oldest) ? piece : 0;
+	return relink_entry(table, piece) ? piece : 0;
 }
 
 uint32_t open_table_overlap(struct open_table *table, uint32_t device, uint64_t addr, uint64_t size)

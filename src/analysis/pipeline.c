@@ -24,9 +24,9 @@ struct work {
 	struct slice_plan plan;
 	struct place *places; /* slice n is at place n % place_count */
 	unsigned int place_count;
-	uint64_t planned;      /* slices handed out for decoding */
-	uint64_t let_go;       /* slices finished */
-	uint64_t *shard_next;  /* [shard]: the slice it takes next */
+	uint64_t planned; /* slices handed out for decoding */
+	uint64_t let_go; /* slices finished */
+	uint64_t *shard_next; /* [shard]: the slice it takes next */
 	bool *shard_busy;
 	bool plan_done, failed;
 	struct p2p_error *err;

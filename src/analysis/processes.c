@@ -71,8 +71,8 @@ static bool load_names(struct processes *processes, const char *text)
 
 			if (!slot)
 				return false;
-			slot->comm = names_intern(processes->names, name + 1,
-						  (size_t)(end - name - 1));
+			slot->comm =
+				names_intern(processes->names, name + 1, (size_t)(end - name - 1));
 		}
 		text = *end ? end + 1 : NULL;
 	}
@@ -154,10 +154,10 @@ enum liveness processes_liveness(const struct processes *processes, uint32_t tgi
 
 	if (tgid == TID_IDLE)
 		return LIVENESS_ALIVE;
-	living = recording->living_count ?
-			 bsearch(&tgid, recording->living, recording->living_count,
-				 sizeof(*living), compare_tgid) :
-			 NULL;
+	living = recording->living_count
+			 ? bsearch(&tgid, recording->living, recording->living_count,
+				   sizeof(*living), compare_tgid)
+			 : NULL;
 	if (living) {
 		/* Somebody of that number lived: the same, or one that came later? */
 		if (living->start != INT64_MIN && living->start > (int64_t)stamp + START_SLACK)
@@ -168,6 +168,6 @@ enum liveness processes_liveness(const struct processes *processes, uint32_t tgi
 		return LIVENESS_GONE;
 	/* The leader's exit says that the process ended, unless threads live on; and its
 	 * number may have been given to a new process since. */
-	return slot->used && slot->exited && slot->exit_stamp >= stamp ? LIVENESS_GONE :
-									LIVENESS_UNKNOWN;
+	return slot->used && slot->exited && slot->exit_stamp >= stamp ? LIVENESS_GONE
+								       : LIVENESS_UNKNOWN;
 }

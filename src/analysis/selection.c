@@ -60,8 +60,7 @@ static int parse_patterns(struct patterns *patterns, const char *list, struct p2
 }
 
 /* "3,8-10": a table of first and last, one after the other. */
-static int parse_numbers(uint64_t **numbers, size_t *count, const char *list,
-			 struct p2p_error *err)
+static int parse_numbers(uint64_t **numbers, size_t *count, const char *list, struct p2p_error *err)
 {
 	char *copy, *save = NULL;
 	int result = 0;
@@ -77,9 +76,9 @@ static int parse_numbers(uint64_t **numbers, size_t *count, const char *list,
 		if (dash)
 			*dash = '\0';
 		result = text_parse_u64(item, &first, err) ||
-				 (dash && text_parse_u64(dash + 1, &last, err)) ?
-				 -1 :
-				 0;
+					 (dash && text_parse_u64(dash + 1, &last, err))
+				 ? -1
+				 : 0;
 		more = result ? NULL : reallocarray(*numbers, *count + 2, sizeof(*more));
 		if (!more)
 			break;
@@ -118,9 +117,9 @@ static int parse_moment(const char *text, const struct recording *recording, uin
 		if (value > 1.8e10)
 			goto bad;
 		if (!recording->ns)
-			return p2p_fail_usage(err,
-					      "this recording's clock counts no seconds: give stamps "
-					      "as printed, or percent");
+			return p2p_fail_usage(
+				err, "this recording's clock counts no seconds: give stamps "
+				     "as printed, or percent");
 		*stamp = (uint64_t)whole * 1000000000u + (uint64_t)llround((value - whole) * 1e9);
 		*stamp += relative ? recording->start : 0;
 		return 0;
@@ -244,7 +243,8 @@ bool selection_begin(const void *context, uint32_t tid, uint32_t comm, uint32_t 
 	if (!in_ranges(selection->cpus, selection->cpu_count, cpu))
 		return false;
 	if (selection->pid_count && !in_ranges(selection->pids, selection->pid_count, tid) &&
-	    !in_ranges(selection->pids, selection->pid_count, processes_tgid(processes, tid, &known)))
+	    !in_ranges(selection->pids, selection->pid_count,
+		       processes_tgid(processes, tid, &known)))
 		return false;
 	if (!selection->comms.count)
 		return true;

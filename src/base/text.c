@@ -11,15 +11,21 @@
 
 size_t text_utf8_length(const unsigned char *text)
 {
-	size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 :
-			text[0] < 0xf0 ? 3 : text[0] < 0xf5 ? 4 : 0;
+	size_t length = text[0] < 0x80	 ? 1
+			: text[0] < 0xc2 ? 0
+			: text[0] < 0xe0 ? 2
+			: text[0] < 0xf0 ? 3
+			: text[0] < 0xf5 ? 4
+					 : 0;
 
 	for (size_t i = 1; i < length; i++)
 		if ((text[i] & 0xc0) != 0x80)
 			return 0;
-	if (length == 3 && ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f)))
+	if (length == 3 &&
+	    ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f)))
 		return 0; /* overlong, or a surrogate */
-	if (length == 4 && ((text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f)))
+	if (length == 4 &&
+	    ((text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f)))
 		return 0; /* overlong, or beyond U+10FFFF */
 	return length;
 }
@@ -106,8 +112,11 @@ char *text_duration(char *to, size_t room, uint64_t ns)
 	if (unit == 0)
 		snprintf(to, room, "%" PRIu64 " ns", ns);
 	else
-		snprintf(to, room, "%.*f %s", value < 9.995 ? 2 : value < 99.95 ? 1 : 0, value,
-			 units[unit]);
+		snprintf(to, room, "%.*f %s",
+			 value < 9.995	 ? 2
+			 : value < 99.95 ? 1
+					 : 0,
+			 value, units[unit]);
 	return to;
 }
 
@@ -186,7 +195,7 @@ int text_parse_duration(const char *text, uint64_t *ns, struct p2p_error *err)
 	static const struct {
 		const char *unit;
 		double ns;
-	} units[] = { { "", 1e9 },  { "s", 1e9 },   { "ms", 1e6 },   { "us", 1e3 },
+	} units[] = { { "", 1e9 }, { "s", 1e9 },  { "ms", 1e6 },   { "us", 1e3 },
 		      { "ns", 1 }, { "m", 60e9 }, { "min", 60e9 }, { "h", 3600e9 } };
 	const char *rest;
 	double value;
@@ -197,7 +206,8 @@ int text_parse_duration(const char *text, uint64_t *ns, struct p2p_error *err)
 				*ns = (uint64_t)llround(value * units[i].ns);
 				return 0;
 			}
-	return p2p_fail_usage(err, "'%s' is not a time (examples: 10, 1.5s, 250ms, 80us, 5m)", text);
+	return p2p_fail_usage(err, "'%s' is not a time (examples: 10, 1.5s, 250ms, 80us, 5m)",
+			      text);
 }
 
 bool text_utf8_wanted(void)

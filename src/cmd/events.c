@@ -80,9 +80,11 @@ static void print_text(const struct line *line)
 	if (!line->view) {
 		print_stamp(line);
 		if (line->lost == PAGE_LOST_UNCOUNTED)
-			printf("CPU:%" PRIu32 " [EVENTS LOST, how many is not stored]\n", line->cpu);
+			printf("CPU:%" PRIu32 " [EVENTS LOST, how many is not stored]\n",
+			       line->cpu);
 		else
-			printf("CPU:%" PRIu32 " [%" PRIu64 " EVENTS LOST]\n", line->cpu, line->lost);
+			printf("CPU:%" PRIu32 " [%" PRIu64 " EVENTS LOST]\n", line->cpu,
+			       line->lost);
 		return;
 	}
 	snprintf(who, sizeof(who), "%s-%" PRIu32, text_safe(safe, sizeof(safe), line->comm),
@@ -144,8 +146,9 @@ static void print_json(const struct line *line)
 
 /* ---- CSV ---- */
 
-static const char *const csv_fields[] = { "provider",  "client",   "type", "old", "dist", "addr",
-					  "dma_addr", "phys_addr", "bus_addr", "size", "dir" };
+static const char *const csv_fields[] = { "provider", "client", "type",	    "old",
+					  "dist",     "addr",	"dma_addr", "phys_addr",
+					  "bus_addr", "size",	"dir" };
 
 #define CSV_FIELDS (sizeof(csv_fields) / sizeof(csv_fields[0]))
 
@@ -241,8 +244,8 @@ static bool is_selected(const struct stream *stream, const struct line *line)
 static void note_process(struct stream *stream, const struct line *line)
 {
 	const struct event_value *pid = event_view_field(line->view, "pid");
-	const struct event_value *comm = event_view_field(
-		line->view, line->view->kind == KIND_RENAME ? "newcomm" : "comm");
+	const struct event_value *comm =
+		event_view_field(line->view, line->view->kind == KIND_RENAME ? "newcomm" : "comm");
 	struct p2p_note note = { .stamp = line->stamp, .kind = line->view->kind };
 
 	if (!pid || !comm)
@@ -272,8 +275,8 @@ static void take_event(struct stream *stream, const struct merged *merged)
 		note_process(stream, &line);
 	line.event = stream->view.format ? stream->view.format->name : "?";
 	line.pid = processes_tgid(&analysis->processes, stream->view.tid, &known);
-	line.comm = stream->view.comm[0] ? stream->view.comm :
-					   analysis_comm(analysis, stream->view.tid, 0);
+	line.comm = stream->view.comm[0] ? stream->view.comm
+					 : analysis_comm(analysis, stream->view.tid, 0);
 	if (is_selected(stream, &line))
 		print_line(stream, &line);
 }

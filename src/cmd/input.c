@@ -35,6 +35,7 @@ struct analysis *input_analyse(struct analysis_options *options, bool machines,
 	if (analysis && machines && analysis->truncated)
 		p2p_warn("%s is cut off: the numbers are of what it still holds", options->path);
 	if (analysis && machines && analysis->lost)
-		p2p_warn("%llu events were lost while recording", (unsigned long long)analysis->lost);
+		p2p_warn("%llu events were lost while recording",
+			 (unsigned long long)analysis->lost);
 	return analysis;
 }

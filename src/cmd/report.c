@@ -35,11 +35,14 @@ static int choose_table(const struct report *report, const char *by, struct tabl
 		struct table table;
 	} tables[] = {
 		{ "type",
-		  { type_columns, report->types, report->type_count, sizeof(*report->types), NULL } },
+		  { type_columns, report->types, report->type_count, sizeof(*report->types),
+		    NULL } },
 		{ "pair",
-		  { pair_columns, report->pairs, report->pair_count, sizeof(*report->pairs), NULL } },
+		  { pair_columns, report->pairs, report->pair_count, sizeof(*report->pairs),
+		    NULL } },
 		{ "provider",
-		  { pool_columns, report->pools, report->pool_count, sizeof(*report->pools), NULL } },
+		  { pool_columns, report->pools, report->pool_count, sizeof(*report->pools),
+		    NULL } },
 		{ "pid",
 		  { process_columns, report->processes, report->process_count,
 		    sizeof(*report->processes), NULL } },

@@ -28,18 +28,20 @@ struct short_text {
 };
 
 struct path_key {
-	struct short_text client, provider, type;
-	uint64_t numbers; /* layout, type and old type as numbers */
+	struct short_text client, provider;
+	uint64_t numbers; /* layout, type and old type; a type that is a text by its name's id */
 };
 
 struct cached_path {
 	struct path_key key;
 	uint32_t path; /* + 1; 0: empty */
-	uint8_t selected, refused;
-};
+	uint32_t device;
+	uint8_t selected, shard;
+	uint16_t flags; /* enum record_flag: what all records of this path have */
+} __attribute__((aligned(64)));
 
-/* Names of threads, by their bytes: a place for each, the latest wins. */
-#define COMM_PLACES 1024
+/* Names of threads and types, by their bytes: a place for each, the latest wins. */
+#define TEXT_PLACES 1024
 
 struct path_cache {
 	struct cached_path *slots;
@@ -47,8 +49,17 @@ struct path_cache {
 	struct {
 		struct short_text text;
 		uint32_t name;
-	} comms[COMM_PLACES];
+	} texts[TEXT_PLACES];
 };
+
+static struct cached_path *new_slots(uint32_t count)
+{
+	struct cached_path *slots = aligned_alloc(64, count * sizeof(*slots));
+
+	if (slots)
+		memset(slots, 0, count * sizeof(*slots));
+	return slots;
+}
 
 static struct path_cache *path_cache_new(void)
 {
@@ -57,7 +68,7 @@ static struct path_cache *path_cache_new(void)
 	if (!cache)
 		return NULL;
 	cache->slot_count = 256;
-	cache->slots = calloc(cache->slot_count, sizeof(*cache->slots));
+	cache->slots = new_slots(cache->slot_count);
 	if (cache->slots)
 		return cache;
 	free(cache);
@@ -71,36 +82,33 @@ static void path_cache_free(struct path_cache *cache)
 	free(cache);
 }
 
-static inline uint64_t fold(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static inline uint32_t hash_key(const struct path_key *key)
-{
-	uint64_t hash = fold(key->client.low ^ 0x2d358dccaa6c78a5ull,
-			     key->provider.low ^ 0x8bb84b93962eacc9ull);
-
-	hash ^= fold(key->client.high ^ key->numbers ^ 0x4b33a62ed433d4a3ull,
-		     key->provider.high ^ 0x4d5a2da51de1aa47ull);
-	hash ^= fold(key->type.low ^ 0xa0761d6478bd642full, key->type.high ^ 0xe7037ed1a0b428dbull);
-	return (uint32_t)(hash ^ hash >> 32);
-}
-
 static inline bool same_text(struct short_text a, struct short_text b)
 {
 	return ((a.low ^ b.low) | (a.high ^ b.high)) == 0;
 }
 
-static inline bool same_key(const struct path_key *a, const struct path_key *b)
+static inline uint32_t hash_key(const struct path_key *key)
 {
-	return same_text(a->client, b->client) && same_text(a->provider, b->provider) &&
-	       a->numbers == b->numbers && same_text(a->type, b->type);
+	uint64_t hash =
+		key->client.low * 0x9e3779b97f4a7c15ull + key->client.high * 0xc2b2ae3d27d4eb4full +
+		key->provider.low * 0xd6e8feb86659fd93ull +
+		key->provider.high * 0xff51afd7ed558ccdull + key->numbers * 0xa0761d6478bd642full;
+
+	/* Products carry upwards only: the lower half must learn of the upper. */
+	return (uint32_t)(((hash ^ hash >> 32) * 0x9e3779b97f4a7c15ull) >> 32);
 }
 
-static struct cached_path *find_cached(const struct path_cache *cache, const struct path_key *key)
+static inline bool same_key(const struct path_key *a, const struct path_key *b)
+{
+	uint64_t differ = (a->client.low ^ b->client.low) | (a->client.high ^ b->client.high) |
+			  (a->provider.low ^ b->provider.low) |
+			  (a->provider.high ^ b->provider.high) | (a->numbers ^ b->numbers);
+
+	return !differ;
+}
+
+static inline struct cached_path *find_cached(const struct path_cache *cache,
+					      const struct path_key *key)
 {
 	uint32_t mask = cache->slot_count - 1, at = hash_key(key) & mask;
 
@@ -113,7 +121,7 @@ static int grow_cache(struct path_cache *cache)
 {
 	struct cached_path *old = cache->slots;
 	uint32_t count = cache->slot_count;
-	struct cached_path *more = calloc((size_t)count * 2, sizeof(*more));
+	struct cached_path *more = new_slots(count * 2);
 
 	if (!more)
 		return -1;
@@ -129,18 +137,23 @@ static int grow_cache(struct path_cache *cache)
 /* ---- numbers and texts of a record ---- */
 
 static inline __attribute__((always_inline)) uint64_t
-load_number(struct page_form form, struct number_place place, const unsigned char *record)
+load_number(struct page_form form, const struct number_place *place, const unsigned char *record)
 {
 	uint64_t value;
 
-	memcpy(&value, record + place.offset, 8);
+	memcpy(&value, record + place->offset, 8);
 	if (form.swapped)
 		value = __builtin_bswap64(value);
 	/* The field's bytes are the first of the eight: in a big-endian file the upper ones. */
 	if (form.big_endian)
-		value >>= place.mask ? __builtin_clzll(place.mask) : 0;
-	value &= place.mask;
-	return (value ^ place.sign) - place.sign;
+		value >>= place->mask ? __builtin_clzll(place->mask) : 0;
+	return value & place->mask;
+}
+
+static inline __attribute__((always_inline)) int64_t
+load_signed(struct page_form form, const struct number_place *place, const unsigned char *record)
+{
+	return (int64_t)((load_number(form, place, record) ^ place->sign) - place->sign);
 }
 
 /* 16 bytes of which the first `length` count, the others 0. */
@@ -159,13 +172,17 @@ static inline struct short_text load_short(const unsigned char *bytes, uint32_t 
 }
 
 /* Texts of another form, or longer than 16 bytes. */
-static bool load_text_slowly(struct decoder *decoder, struct page_form form,
-			     const struct text_place *place, const unsigned char *record,
-			     uint32_t length, struct short_text *text)
+static __attribute__((noinline)) bool
+load_text_slowly(struct decoder *decoder, struct page_form form, const struct text_place *place,
+		 const unsigned char *record, uint32_t length, struct short_text *text)
 {
 	const struct event_field *field = place->field;
-	uint32_t at = field->offset, room = field->size;
+	uint32_t at, room;
 
+	if (!field)
+		return true;
+	at = field->offset;
+	room = field->size;
 	if (field->form != FIELD_TEXT) {
 		uint32_t where = page_u32(form, record + at);
 
@@ -184,24 +201,17 @@ static bool load_text_slowly(struct decoder *decoder, struct page_form form,
 	return text->low != UINT32_MAX;
 }
 
-/* False: the text lies outside the record. */
+/* False: the text lies outside the record.  An absent text has mask 0: no bytes at 0. */
 static inline __attribute__((always_inline)) bool
 load_text(struct decoder *decoder, struct page_form form, const struct text_place *place,
 	  const unsigned char *record, uint32_t length, struct short_text *text)
 {
-	uint32_t where, at, room;
+	uint32_t where = page_u32(form, record + place->offset) & place->mask;
+	uint32_t at = where & 0xffff, room = where >> 16;
 
-	text->low = text->high = 0;
-	if (!place->field)
-		return true;
-	where = page_u32(form, record + place->offset);
-	at = where & 0xffff;
-	room = where >> 16;
-	if (__builtin_expect(!place->data_loc || room > 17 || at + room > length, 0))
+	if (__builtin_expect(room > place->room || at + room > length, 0))
 		return load_text_slowly(decoder, form, place, record, length, text);
-	*text = load_short(record + at, room < 16 ? room : 16);
-	if (__builtin_expect(room == 17 && record[at + 16], 0))
-		return load_text_slowly(decoder, form, place, record, length, text);
+	*text = load_short(record + at, room);
 	return true;
 }
 
@@ -215,20 +225,19 @@ static uint32_t name_of(struct decoder *decoder, struct short_text text)
 	return names_intern(decoder->names, bytes, 16);
 }
 
-static uint32_t comm_of(struct decoder *decoder, struct short_text text)
+static uint32_t interned(struct decoder *decoder, struct short_text text)
 {
-	uint64_t hash = fold(text.low ^ 0x2d358dccaa6c78a5ull, text.high ^ 0x8bb84b93962eacc9ull);
-	uint32_t at = (uint32_t)hash % COMM_PLACES;
+	uint64_t hash = text.low * 0x9e3779b97f4a7c15ull + text.high * 0xc2b2ae3d27d4eb4full;
+	uint32_t at = (uint32_t)(hash >> 40) % TEXT_PLACES;
 
-	if (!same_text(decoder->cache->comms[at].text, text)) {
-		decoder->cache->comms[at].name = name_of(decoder, text);
-		decoder->cache->comms[at].text = text;
+	if (__builtin_expect(!same_text(decoder->cache->texts[at].text, text), 0)) {
+		decoder->cache->texts[at].name = name_of(decoder, text);
+		decoder->cache->texts[at].text = text;
 	}
-	return decoder->cache->comms[at].name;
+	return decoder->cache->texts[at].name;
 }
 
-static uint8_t type_of(struct decoder *decoder, const struct event_layout *layout,
-		       struct short_text text, uint64_t number)
+static uint8_t type_of(struct decoder *decoder, const struct event_layout *layout, uint64_t number)
 {
 	const char *name;
 
@@ -236,7 +245,7 @@ static uint8_t type_of(struct decoder *decoder, const struct event_layout *layou
 		return MAP_TYPE_ABSENT;
 	if (!layout->type_is_text)
 		return schema_type_of_number(layout->symbols, number);
-	name = names_text(decoder->names, name_of(decoder, text));
+	name = names_text(decoder->names, (uint32_t)number);
 	return name ? map_type_by_name(name, strlen(name)) : MAP_TYPE_UNKNOWN;
 }
 
@@ -250,11 +259,12 @@ static int resolve_path(struct decoder *decoder, const struct event_layout *layo
 		.client = name_of(decoder, key->client),
 		.provider = name_of(decoder, key->provider),
 		.kind = (uint8_t)layout->kind,
-		.type = type_of(decoder, layout, key->type, type),
-		.old_type = layout->old_type.present ?
-				    schema_type_of_number(layout->old_symbols, old_type) :
-				    MAP_TYPE_ABSENT,
+		.type = type_of(decoder, layout, type),
+		.old_type = layout->old_type.present
+				    ? schema_type_of_number(layout->old_symbols, old_type)
+				    : MAP_TYPE_ABSENT,
 	};
+	const struct path *known;
 	uint32_t id;
 
 	if (path.client == UINT32_MAX || path.provider == UINT32_MAX)
@@ -262,35 +272,36 @@ static int resolve_path(struct decoder *decoder, const struct event_layout *layo
 	id = paths_intern(decoder->paths, &path);
 	if (id == UINT32_MAX)
 		return -1;
+	known = path_at(decoder->paths, id);
 	found->key = *key;
 	found->path = id + 1;
-	found->selected = path_at(decoder->paths, id)->selected;
-	found->refused = layout->kind == KIND_MAP && map_type_refused(path.type);
+	found->selected = known->selected;
+	found->device = known->device;
+	found->flags = layout->flags;
+	if (layout->kind == KIND_MAP && map_type_refused(path.type))
+		found->flags |= RECORD_FAILED;
+	found->shard = (uint8_t)shard_of(known->device, decoder->shards);
 	return 0;
 }
 
-/* Types beyond 16 bits do not fit the key: resolved each time. */
-static int find_path(struct decoder *decoder, const struct event_layout *layout,
-		     struct path_key *key, uint64_t type, uint64_t old_type,
-		     struct cached_path *found)
+/* Not in the cache; or types beyond 16 bits, which do not fit the key and are resolved
+ * each time.  NULL without memory. */
+static __attribute__((noinline)) const struct cached_path *
+learn_path(struct decoder *decoder, const struct event_layout *layout, const struct path_key *key,
+	   uint64_t type, uint64_t old_type, struct cached_path *scratch)
 {
 	struct path_cache *cache = decoder->cache;
-	struct cached_path *slot;
 
-	if (__builtin_expect((type | old_type) >> 16 != 0, 0))
-		return resolve_path(decoder, layout, key, type, old_type, found);
-	key->numbers = (uint64_t)(layout - decoder->schema->layouts) << 32 | type << 16 | old_type;
-	slot = find_cached(cache, key);
-	if (__builtin_expect(!slot->path, 0)) {
-		if (resolve_path(decoder, layout, key, type, old_type, slot))
-			return -1;
-		*found = *slot;
-		return ++cache->used * 2 > cache->slot_count ? grow_cache(cache) : 0;
-	}
-	found->path = slot->path;
-	found->selected = slot->selected;
-	found->refused = slot->refused;
-	return 0;
+	memset(scratch, 0, sizeof(*scratch));
+	if (resolve_path(decoder, layout, key, type, old_type, scratch))
+		return NULL;
+	if ((type | old_type) >> 16)
+		return scratch;
+	if ((cache->used + 1) * 2 > cache->slot_count && grow_cache(cache))
+		return NULL;
+	cache->used++;
+	*find_cached(cache, key) = *scratch;
+	return scratch;
 }
 
 /* ---- records ---- */
@@ -333,16 +344,23 @@ static inline bool in_interrupt(uint64_t common_flags)
 	return common_flags != 0xff && (common_flags & 0x58);
 }
 
-static inline bool call_failed(const struct event_layout *layout, bool refused, uint64_t addr,
-			       int64_t ret)
+/* What few layouts have; false: the record is damaged. */
+static __attribute__((noinline)) bool load_extras(struct decoder *decoder,
+						  const struct event_layout *layout,
+						  struct page_form form, const unsigned char *data,
+						  uint32_t length, uint64_t *type,
+						  uint64_t *old_type, bool *failed)
 {
-	if (layout->ret.present && ret < 0)
-		return true;
-	if (layout->kind == KIND_MAP)
-		return refused || (layout->addr.present && addr == layout->addr_ones);
-	/* NULL, or an errno in pointer's clothes. */
-	return layout->kind == KIND_ALLOC && layout->addr.present &&
-	       (addr == 0 || addr > UINT64_MAX - 4096);
+	struct short_text text;
+
+	if (layout->type_is_text) {
+		if (!load_text(decoder, form, &layout->type_text, data, length, &text))
+			return false;
+		*type = interned(decoder, text);
+	}
+	*old_type = load_number(form, &layout->old_type, data);
+	*failed = layout->ret.present && load_signed(form, &layout->ret, data) < 0;
+	return true;
 }
 
 static inline __attribute__((always_inline)) void
@@ -353,64 +371,55 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 	struct slice *slice = work->slice;
 	struct p2p_record *record = &slice->records[slice->record_count];
 	struct p2p_order *place = &slice->unordered[slice->record_count];
-	struct cached_path found = { 0 };
-	struct path_key key = { 0 };
-	uint64_t type = load_number(form, layout->type, data);
-	uint64_t old_type = load_number(form, layout->old_type, data);
-	int64_t dist = (int64_t)load_number(form, layout->dist, data);
-	uint64_t context = load_number(form, layout->common_flags, data);
+	const struct cached_path *found;
+	struct cached_path scratch;
+	struct path_key key;
 	struct short_text comm;
-	static const struct text_place no_text;
-	const struct text_place *type_text = &no_text;
-	struct text_place type_place;
+	uint64_t type = load_number(form, &layout->type, data), old_type = 0;
+	int64_t dist = load_signed(form, &layout->dist, data);
+	uint64_t context = load_number(form, &layout->common_flags, data);
+	bool failed = false;
 
-	if (__builtin_expect(layout->type_is_text, 0)) {
-		type_place = (struct text_place){ layout->fields[P2P_TYPE],
-						  layout->fields[P2P_TYPE]->offset,
-						  layout->fields[P2P_TYPE]->form == FIELD_DATA_LOC };
-		type_text = &type_place;
-	}
 	if (!load_text(decoder, form, &layout->client, data, length, &key.client) ||
 	    !load_text(decoder, form, &layout->provider, data, length, &key.provider) ||
-	    !load_text(decoder, form, type_text, data, length, &key.type) ||
-	    !load_text(decoder, form, &layout->comm, data, length, &comm)) {
+	    (layout->extras &&
+	     !load_extras(decoder, layout, form, data, length, &type, &old_type, &failed)) ||
+	    (layout->comm.field && !load_text(decoder, form, &layout->comm, data, length, &comm))) {
 		slice->damaged++;
 		return;
 	}
-	if (find_path(decoder, layout, &key, type, old_type, &found)) {
-		work->no_memory = true;
-		return;
+	key.numbers = (uint64_t)layout->index << 32 | type << 16 | old_type;
+	found = find_cached(decoder->cache, &key);
+	if (__builtin_expect(!found->path || (type | old_type) >> 16, 0)) {
+		found = learn_path(decoder, layout, &key, type, old_type, &scratch);
+		if (!found) {
+			work->no_memory = true;
+			return;
+		}
 	}
-	record->addr = load_number(form, layout->addr, data);
-	record->size = load_number(form, layout->size, data);
-	record->path = found.path - 1;
-	record->tid = (uint32_t)load_number(form, layout->pid.present ? layout->pid : layout->common_pid,
-					    data);
-	record->comm = layout->comm.field ? comm_of(decoder, comm) : 0;
+	record->addr = load_number(form, &layout->addr, data);
+	record->size = load_number(form, &layout->size, data);
+	record->path = found->path - 1;
+	record->tid = (uint32_t)load_number(form, &layout->pid, data);
+	record->comm = layout->comm.field ? interned(decoder, comm) : 0;
 	record->dist = (int16_t)dist;
-	record->flags = (uint16_t)((layout->addr.present ? 0 : RECORD_NO_ADDR) |
-				   (layout->size.present ? 0 : RECORD_NO_SIZE) |
+	/* NULL, an errno in pointer's clothes, DMA_MAPPING_ERROR: all above a limit. */
+	failed |= record->addr + layout->fail_bias > layout->fail_limit;
+	record->device = found->device;
+	record->flags = (uint16_t)(found->flags | (failed ? RECORD_FAILED : 0) |
 				   (in_interrupt(context) ? RECORD_INTERRUPT : 0) |
-				   (dist < 0 || dist > INT16_MAX || !layout->dist.present ?
-					    RECORD_NO_DIST :
-					    0));
-	if (call_failed(layout, found.refused, record->addr,
-			(int64_t)load_number(form, layout->ret, data)))
-		record->flags |= RECORD_FAILED;
-	if (!found.selected)
+				   ((uint64_t)dist > INT16_MAX ? RECORD_NO_DIST : 0));
+	if (!found->selected)
 		return;
 	if (decoder->filter && decoder->filter->begins && !kind_is_end(layout->kind) &&
-	    !decoder->filter->begins(decoder->filter->context, record->tid, record->comm, work->cpu))
+	    !decoder->filter->begins(decoder->filter->context, record->tid, record->comm,
+				     work->cpu))
 		return;
 	place->stamp = stamp;
 	place->index = slice->record_count++;
 	place->cpu = (uint16_t)work->cpu;
 	place->kind = (uint8_t)layout->kind;
-	place->shard = 0;
-	if (decoder->shards > 1)
-		place->shard = (uint8_t)shard_of(path_at(decoder->paths, record->path)->device,
-						  decoder->shards);
-	slice->by_kind[layout->kind]++;
+	place->shard = found->shard;
 }
 
 /* Names and ends of processes: few, taken the slow way. */
@@ -420,11 +429,11 @@ static void decode_note(struct lane_work *work, const struct event_layout *layou
 	struct slice *slice = work->slice;
 	struct p2p_note note = { .stamp = stamp, .kind = layout->kind };
 	struct short_text comm = { 0 };
-	struct text_place place = { .field = layout->subject_comm };
+	struct text_place text = { .field = layout->subject_comm };
 
 	if (layout->kind == KIND_STACK)
 		return;
-	if (!load_text_slowly(work->decoder, work->form, &place, data, length, &comm) ||
+	if (!load_text_slowly(work->decoder, work->form, &text, data, length, &comm) ||
 	    layout->subject_pid->offset + 4 > length) {
 		slice->damaged++;
 		return;
@@ -464,55 +473,74 @@ static void add_loss(struct lane_work *work, uint64_t stamp, uint64_t count)
 		(struct p2p_loss){ .stamp = stamp, .count = count, .cpu = work->cpu };
 }
 
-/* One page; `skip` and `stop`: it lies across the slice's first or last border. */
+/* A record that is none of ours, or too short for what it is. */
+static __attribute__((noinline)) void decode_other(struct lane_work *work,
+						   const struct event_layout *layout,
+						   const unsigned char *data, uint32_t length,
+						   uint64_t stamp)
+{
+	struct slice *slice = work->slice;
+
+	if (!layout || layout->kind >= KIND_P2P_COUNT)
+		slice->other++;
+	if (layout && length < layout->min_length)
+		slice->damaged++;
+	else if (layout)
+		decode_note(work, layout, data, length, stamp);
+}
+
+/* What lies on one side of a border or outside the window, for pages across one. */
+struct page_limits {
+	bool skip; /* up to the first record of the slice */
+	bool stop; /* before the first record behind it */
+	const struct decode_filter *filter;
+};
+
+static inline bool is_outside(const struct page_limits *limits, const struct slice_span *span,
+			      bool *skip, uint64_t stamp)
+{
+	if (*skip && stamp < span->from)
+		return true;
+	*skip = false;
+	return limits->filter && (stamp < limits->filter->from || stamp > limits->filter->until);
+}
+
 static inline __attribute__((always_inline)) void
 decode_page(struct lane_work *work, struct page_form form, const unsigned char *page, size_t bytes,
-	    bool skip, bool stop)
+	    const struct page_limits *limits)
 {
 	struct slice *slice = work->slice;
 	const struct slice_span *span = &slice->span;
 	const struct schema *schema = work->decoder->schema;
-	const struct decode_filter *filter = work->decoder->filter;
 	const unsigned char *data;
 	struct page_walk walk;
+	bool skip = limits && limits->skip;
 	uint32_t length;
 
 	page_begin(&walk, form, page, bytes);
 	slice->cut |= walk.cut;
 	/* A mark belongs to the slice in which the page begins. */
 	if (walk.lost && !(skip && walk.page_stamp < span->from) &&
-	    !(stop && walk.page_stamp >= span->until))
+	    !(limits && limits->stop && walk.page_stamp >= span->until))
 		add_loss(work, walk.page_stamp, walk.lost);
 	while ((data = page_next(&walk, form, &length))) {
 		const struct event_layout *layout;
 
-		if (__builtin_expect(skip, 0)) {
-			if (walk.stamp < span->from)
-				continue;
-			skip = false;
-		}
-		if (__builtin_expect(stop, 0) && walk.stamp >= span->until)
-			return;
-		if (filter && (walk.stamp < filter->from || walk.stamp > filter->until))
+		if (limits && is_outside(limits, span, &skip, walk.stamp))
 			continue;
-		slice->first_stamp = walk.stamp < slice->first_stamp ? walk.stamp :
-								       slice->first_stamp;
-		slice->last_stamp = walk.stamp > slice->last_stamp ? walk.stamp : slice->last_stamp;
-		if (length < 4) {
+		if (limits && limits->stop && walk.stamp >= span->until)
+			return;
+		if (__builtin_expect(length < 4, 0)) {
 			slice->damaged++;
 			continue;
 		}
 		layout = schema->by_id[page_u16(form, data)];
-		if (!layout || layout->kind >= KIND_P2P_COUNT)
-			slice->other++;
-		if (!layout)
-			continue;
-		if (length < layout->min_length)
-			slice->damaged++;
-		else if (layout->kind < KIND_P2P_COUNT)
+		if (__builtin_expect(layout && layout->kind < KIND_P2P_COUNT &&
+					     length >= layout->min_length,
+				     1))
 			decode_p2p(work, layout, form, data, length, walk.stamp);
 		else
-			decode_note(work, layout, data, length, walk.stamp);
+			decode_other(work, layout, data, length, walk.stamp);
 	}
 	/* Whether or not a border page is damaged is told once, by the later slice. */
 	slice->damaged += walk.damaged;
@@ -528,20 +556,23 @@ static int decode_run(struct lane_work *work, const struct trace_lane *lane,
 		      const unsigned char *pages, size_t bytes, uint64_t at, uint64_t end)
 {
 	const struct slice_span *span = &work->slice->span;
-	uint64_t first = at;
+	uint64_t first = span->lanes[lane - work->decoder->file->lanes].first;
+	bool native = !work->form.swapped && !work->form.big_endian && work->form.commit_size == 8;
 
 	for (size_t offset = 0; offset < bytes; offset += lane->page_size, at++) {
 		size_t here = bytes - offset < lane->page_size ? bytes - offset : lane->page_size;
-		bool skip = first == at && span->from && work->slice->span.number &&
-			    at == span->lanes[lane - work->decoder->file->lanes].first;
-		bool stop = !span->last && at + 1 == end;
+		struct page_limits limits = { .skip = span->number && at == first,
+					      .stop = !span->last && at + 1 == end,
+					      .filter = work->decoder->filter };
 
 		if (make_record_room(work->slice, work->slice->record_count + records_in(here)))
 			return -1;
-		if (work->form.swapped || work->form.big_endian || work->form.commit_size != 8)
-			decode_page(work, work->form, pages + offset, here, skip, stop);
+		if (!native)
+			decode_page(work, work->form, pages + offset, here, &limits);
+		else if (limits.skip || limits.stop || limits.filter)
+			decode_page(work, PAGE_FORM_NATIVE, pages + offset, here, &limits);
 		else
-			decode_page(work, PAGE_FORM_NATIVE, pages + offset, here, skip, stop);
+			decode_page(work, PAGE_FORM_NATIVE, pages + offset, here, NULL);
 		if (work->no_memory)
 			return -1;
 	}
@@ -579,6 +610,13 @@ static int compare_losses(const void *a, const void *b)
 	return left->cpu < right->cpu ? -1 : left->cpu > right->cpu;
 }
 
+/* Lanes are in order within themselves, but for strange clocks: see slice_order(). */
+static void widen(struct slice *slice, uint64_t first, uint64_t last)
+{
+	slice->low = first < slice->low ? first : slice->low;
+	slice->high = last > slice->high ? last : slice->high;
+}
+
 int slice_decode(struct decoder *decoder, struct slice *slice, struct p2p_error *err)
 {
 	const struct trace_file *file = decoder->file;
@@ -591,16 +629,20 @@ int slice_decode(struct decoder *decoder, struct slice *slice, struct p2p_error 
 	};
 
 	slice->record_count = slice->loss_count = slice->note_count = 0;
-	memset(slice->by_kind, 0, sizeof(slice->by_kind));
 	slice->other = slice->damaged = 0;
-	slice->first_stamp = UINT64_MAX;
-	slice->last_stamp = 0;
 	slice->cut = false;
+	slice->low = UINT64_MAX;
+	slice->high = 0;
 	for (size_t i = 0; i < file->lane_count; i++) {
+		uint32_t first = slice->record_count;
+
 		work.cpu = file->lanes[i].cpu;
 		if (slice->span.lanes[i].count &&
 		    decode_lane(&work, &file->lanes[i], slice->span.lanes[i], err))
 			return -1;
+		if (slice->record_count > first)
+			widen(slice, slice->unordered[first].stamp,
+			      slice->unordered[slice->record_count - 1].stamp);
 	}
 	qsort(slice->losses, slice->loss_count, sizeof(*slice->losses), compare_losses);
 	return decoder->ordered ? slice_order(slice, decoder->shards, err) : 0;

@@ -218,8 +218,8 @@ uint64_t event_field_number(const struct event_field *field, const unsigned char
 		return 0;
 	/* The first byte is the lowest, or the highest in the other order. */
 	for (uint32_t i = 0; i < field->size; i++)
-		value = value << 8 |
-			record[field->offset + (swapped == HOST_IS_LITTLE ? i : field->size - 1 - i)];
+		value = value << 8 | record[field->offset +
+					    (swapped == HOST_IS_LITTLE ? i : field->size - 1 - i)];
 	if (field->is_signed) {
 		unsigned int unused = 64 - field->size * 8;
 

@@ -34,9 +34,12 @@ static unsigned int bits_of(uint64_t value)
 static void insertion_sort(struct p2p_order *places, uint32_t count)
 {
 	for (uint32_t i = 1; i < count; i++) {
-		struct p2p_order place = places[i];
+		struct p2p_order place;
 		uint32_t at = i;
 
+		if (__builtin_expect(places[i - 1].stamp <= places[i].stamp, 1))
+			continue;
+		place = places[i];
 		for (; at && places[at - 1].stamp > place.stamp; at--)
 			places[at] = places[at - 1];
 		places[at] = place;
@@ -58,62 +61,84 @@ static int make_buckets(struct slice *slice, uint32_t wanted, struct p2p_error *
 	return 0;
 }
 
-static void stamp_range(const struct slice *slice, uint64_t *low, uint64_t *high)
-{
-	*low = UINT64_MAX;
-	*high = 0;
-	for (uint32_t i = 0; i < slice->record_count; i++) {
-		uint64_t stamp = slice->unordered[i].stamp;
+/* The bucket of a stamp.  Stamps outside the range, which only clocks that jump have,
+ * go into the outermost ones, where sorting puts them right. */
+struct spread {
+	uint64_t low, high;
+	unsigned int shift;
+	uint32_t per_shard;
+};
 
-		*low = stamp < *low ? stamp : *low;
-		*high = stamp > *high ? stamp : *high;
-	}
+static inline uint32_t bucket_of(const struct spread *spread, const struct p2p_order *place)
+{
+	uint64_t stamp = place->stamp;
+
+	stamp = stamp < spread->low ? spread->low : stamp;
+	stamp = stamp > spread->high ? spread->high : stamp;
+	return place->shard * spread->per_shard +
+	       (uint32_t)((stamp - spread->low) >> spread->shift);
 }
 
-int slice_order(struct slice *slice, unsigned int shards, struct p2p_error *err)
+/* From numbers of places to where each bucket begins; returns the largest number. */
+static uint32_t sum_buckets(struct slice *slice, const struct spread *spread, unsigned int shards)
 {
-	uint32_t count = slice->record_count, per_shard, sum = 0;
-	unsigned int bits = bits_of(count), shift;
-	uint64_t low, high;
+	uint32_t sum = 0, most = 0, bucket = 0;
 
-	memset(slice->shard_first, 0, sizeof(slice->shard_first));
-	if (!count)
-		return 0;
-	stamp_range(slice, &low, &high);
-	shift = bits_of(high - low) > bits ? bits_of(high - low) - bits : 0;
-	per_shard = (uint32_t)((high - low) >> shift) + 1;
-	if (make_buckets(slice, per_shard * shards + 1, err))
-		return -1;
-	for (uint32_t i = 0; i < count; i++) {
-		const struct p2p_order *place = &slice->unordered[i];
+	for (unsigned int shard = 0; shard < shards; shard++) {
+		slice->shard_first[shard] = sum;
+		for (uint32_t i = 0; i < spread->per_shard; i++, bucket++) {
+			uint32_t here = slice->buckets[bucket];
 
-		slice->buckets[place->shard * per_shard + ((place->stamp - low) >> shift)]++;
-	}
-	for (uint32_t bucket = 0; bucket < per_shard * shards; bucket++) {
-		uint32_t here = slice->buckets[bucket];
-
-		if (bucket % per_shard == 0)
-			slice->shard_first[bucket / per_shard] = sum;
-		slice->buckets[bucket] = sum;
-		sum += here;
+			slice->buckets[bucket] = sum;
+			sum += here;
+			most = here > most ? here : most;
+		}
 	}
 	slice->shard_first[shards] = sum;
-	for (uint32_t i = 0; i < count; i++) {
-		const struct p2p_order *place = &slice->unordered[i];
-		uint32_t bucket = place->shard * per_shard + (uint32_t)((place->stamp - low) >> shift);
+	return most;
+}
 
-		slice->order[slice->buckets[bucket]++] = *place;
-	}
-	/* Each bucket's number is now where it ends. */
-	for (uint32_t bucket = 0, first = 0; bucket < per_shard * shards; bucket++) {
+/* After the distribution each bucket's number is where it ends. */
+static void sort_crowded(struct slice *slice, uint32_t bucket_count)
+{
+	for (uint32_t bucket = 0, first = 0; bucket < bucket_count; bucket++) {
 		uint32_t end = slice->buckets[bucket];
 
 		if (end - first > CROWDED)
 			qsort(slice->order + first, end - first, sizeof(*slice->order),
 			      compare_places);
-		else if (end - first > 1)
-			insertion_sort(slice->order + first, end - first);
 		first = end;
 	}
+}
+
+int slice_order(struct slice *slice, unsigned int shards, struct p2p_error *err)
+{
+	struct spread spread = { .low = slice->low, .high = slice->high };
+	uint32_t count = slice->record_count, most;
+	unsigned int bits = bits_of(count);
+
+	memset(slice->shard_first, 0, sizeof(slice->shard_first));
+	if (!count)
+		return 0;
+	if (spread.high < spread.low)
+		spread.high = spread.low;
+	if (bits_of(spread.high - spread.low) > bits - 1)
+		spread.shift = bits_of(spread.high - spread.low) - (bits - 1);
+	spread.per_shard = (uint32_t)((spread.high - spread.low) >> spread.shift) + 1;
+	if (make_buckets(slice, spread.per_shard * shards, err))
+		return -1;
+	for (uint32_t i = 0; i < count; i++)
+		slice->buckets[bucket_of(&spread, &slice->unordered[i])]++;
+	most = sum_buckets(slice, &spread, shards);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct p2p_order *place = &slice->unordered[i];
+
+		slice->order[slice->buckets[bucket_of(&spread, place)]++] = *place;
+	}
+	if (most > CROWDED)
+		sort_crowded(slice, spread.per_shard * shards);
+	for (unsigned int shard = 0; shard < shards; shard++)
+		insertion_sort(slice->order + slice->shard_first[shard],
+			       slice->shard_first[shard + 1] - slice->shard_first[shard]);
 	return 0;
 }

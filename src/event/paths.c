@@ -106,10 +106,10 @@ static uint32_t add_path(struct paths *paths, const struct path *path)
 	added = &(*chunk)[id & ((1u << PATH_CHUNK_BITS) - 1)];
 	*added = *path;
 	/* An allocation's address is the provider's, a mapping's the client's. */
-	added->device = path->kind == KIND_ALLOC || path->kind == KIND_FREE ?
-				path->provider * 2 + 1 :
-				path->client * 2;
-	added->selected = !paths->select || paths->select(paths->select_context, paths->names, added);
+	added->device = path->kind == KIND_ALLOC || path->kind == KIND_FREE ? path->provider * 2 + 1
+									    : path->client * 2;
+	added->selected = !paths->select ||
+			  paths->select(paths->select_context, paths->names, added);
 	paths->count++;
 	return id;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "p2ptrace/decode.h"
 #include "p2ptrace/schema.h"
 
 #define ALLOCS (1u << KIND_ALLOC | 1u << KIND_FREE)
@@ -109,7 +110,8 @@ static void find_symbols(struct event_layout *layout, const struct event_field *
 		return;
 	for (size_t i = 0; i < numbering.count && i < TYPE_SYMBOLS; i++)
 		if (numbering.names[i])
-			symbols[i] = map_type_by_name(numbering.names[i], strlen(numbering.names[i]));
+			symbols[i] =
+				map_type_by_name(numbering.names[i], strlen(numbering.names[i]));
 	if (numbering.count)
 		return;
 	layout->guessed_types = true;
@@ -122,7 +124,8 @@ static bool place_fits(const struct event_field *field, bool text)
 {
 	if (text)
 		return field->form == FIELD_TEXT ||
-		       (field->text && (field->form == FIELD_DATA_LOC || field->form == FIELD_REL_LOC));
+		       (field->text &&
+			(field->form == FIELD_DATA_LOC || field->form == FIELD_REL_LOC));
 	return field->form == FIELD_NUMBER;
 }
 
@@ -164,11 +167,15 @@ static struct number_place number_place(const struct event_field *field)
 
 static struct text_place text_place(const struct event_field *field)
 {
+	struct text_place place = { .field = field };
+
 	if (!field)
-		return (struct text_place){ 0 };
-	return (struct text_place){ .field = field,
-				    .offset = field->offset,
-				    .data_loc = field->form == FIELD_DATA_LOC };
+		return place;
+	place.offset = field->offset;
+	place.mask = UINT32_MAX;
+	/* 16 bytes with the NUL; a text of 16 characters goes the slow way. */
+	place.room = field->form == FIELD_DATA_LOC ? 16 : 0;
+	return place;
 }
 
 static void need(struct event_layout *layout, const struct event_field *field)
@@ -177,30 +184,49 @@ static void need(struct event_layout *layout, const struct event_field *field)
 		layout->min_length = field->offset + field->size;
 }
 
+/* An allocation failed when its address is NULL or an errno in pointer's clothes, a
+ * mapping when it is DMA_MAPPING_ERROR, all bits of the field. */
+static void place_failure(struct event_layout *layout)
+{
+	layout->fail_limit = UINT64_MAX;
+	if (!layout->addr.present)
+		return;
+	if (layout->kind == KIND_ALLOC) {
+		layout->fail_bias = UINT64_MAX; /* less one: NULL comes out on top */
+		layout->fail_limit = UINT64_MAX - 4097;
+	} else if (layout->kind == KIND_MAP) {
+		layout->fail_limit = layout->addr.mask - 1;
+	}
+}
+
 static void place_fields(struct event_layout *layout, const struct trace_file *file,
 			 struct numbering numbering)
 {
+	const struct event_field *pid = event_format_field(layout->format, "common_pid");
 	const struct event_field *type = layout->fields[P2P_TYPE];
 	const struct event_field *old = layout->fields[P2P_OLD_TYPE];
 
 	find_symbols(layout, type, file, numbering, layout->symbols);
 	find_symbols(layout, old, file, numbering, layout->old_symbols);
 	layout->type_is_text = type && type->form != FIELD_NUMBER;
+	layout->type_text = text_place(layout->type_is_text ? type : NULL);
 	layout->addr = number_place(layout->fields[P2P_ADDR]);
-	layout->addr_ones = layout->addr.mask;
-	layout->addr.sign = 0; /* an address, whatever the format says */
 	layout->size = number_place(layout->fields[P2P_SIZE]);
-	layout->size.sign = 0;
 	layout->dist = number_place(layout->fields[P2P_DIST]);
 	/* -1 means not known whatever the field's type is. */
 	layout->dist.sign = layout->dist.present ? (layout->dist.mask >> 1) + 1 : 0;
-	layout->pid = number_place(layout->fields[P2P_PID]);
+	layout->pid = number_place(layout->fields[P2P_PID] ? layout->fields[P2P_PID] : pid);
 	layout->type = number_place(type);
 	layout->old_type = number_place(old);
 	layout->ret = number_place(layout->fields[P2P_RET]);
 	layout->provider = text_place(layout->fields[P2P_PROVIDER]);
 	layout->client = text_place(layout->fields[P2P_CLIENT]);
 	layout->comm = text_place(layout->fields[P2P_COMM]);
+	layout->extras = layout->type_is_text || old || layout->ret.present;
+	layout->flags = (uint16_t)((layout->addr.present ? 0 : RECORD_NO_ADDR) |
+				   (layout->size.present ? 0 : RECORD_NO_SIZE) |
+				   (layout->dist.present ? 0 : RECORD_NO_DIST));
+	place_failure(layout);
 	for (int field = 0; field < P2P_FIELDS; field++)
 		need(layout, layout->fields[field]);
 }
@@ -213,7 +239,6 @@ static bool init_layout(struct event_layout *layout, const struct event_format *
 	const struct event_field *flags = event_format_field(format, "common_flags");
 
 	*layout = (struct event_layout){ .kind = kind, .format = format, .min_length = 8 };
-	layout->common_pid = number_place(pid);
 	layout->common_flags = number_place(flags);
 	need(layout, pid);
 	need(layout, flags);
@@ -223,11 +248,10 @@ static bool init_layout(struct event_layout *layout, const struct event_format *
 		return true;
 	}
 	layout->subject_pid = event_format_field(format, "pid");
-	layout->subject_comm =
-		event_format_field(format, kind == KIND_RENAME ? "newcomm" : "comm");
+	layout->subject_comm = event_format_field(format, kind == KIND_RENAME ? "newcomm" : "comm");
 	layout->stack = event_format_field(format, "caller");
-	return kind == KIND_STACK ? layout->stack != NULL :
-				    layout->subject_pid && layout->subject_comm;
+	return kind == KIND_STACK ? layout->stack != NULL
+				  : layout->subject_pid && layout->subject_comm;
 }
 
 static enum event_kind kind_of(const struct event_format *format)
@@ -274,12 +298,12 @@ struct schema *schema_new(const struct trace_file *file, const char *const *numb
 
 		if (kind == KIND_NONE || !init_layout(layout, format, kind, file, given))
 			continue;
-		schema->layout_count++;
+		layout->index = (uint32_t)schema->layout_count++;
 		schema->by_id[format->id] = layout;
 		schema->kinds |= 1u << kind;
 		if (kind < KIND_P2P_COUNT) {
 			schema->system = format->system;
-			schema->own_pid |= layout->pid.present;
+			schema->own_pid |= layout->fields[P2P_PID] != NULL;
 		}
 	}
 	return schema;

@@ -14,8 +14,8 @@ static void copy_text(char to[EVENT_TEXT_MAX], const struct event_field *field,
 		      const struct record *record, bool *damaged)
 {
 	uint32_t length = 0;
-	const char *text = event_field_text(field, record->bytes, record->length, record->swapped,
-					    &length);
+	const char *text =
+		event_field_text(field, record->bytes, record->length, record->swapped, &length);
 
 	if (!text)
 		*damaged = true;
@@ -57,8 +57,8 @@ static void add_value(struct event_view *view, const char *name, const struct ev
 		value->form = VALUE_TEXT;
 		copy_text(value->text, field, record, &view->damaged);
 	} else {
-		value->number = event_field_number(field, record->bytes, record->length,
-						   record->swapped);
+		value->number =
+			event_field_number(field, record->bytes, record->length, record->swapped);
 	}
 }
 
@@ -122,9 +122,9 @@ static void read_others(struct event_view *view, const struct event_layout *layo
 {
 	for (size_t i = view->format->common_count; i < view->format->field_count; i++) {
 		const struct event_field *field = &view->format->fields[i];
-		enum value_form form = field->is_pointer ? VALUE_ADDRESS :
-				       field->is_signed	 ? VALUE_SIGNED :
-							   VALUE_UNSIGNED;
+		enum value_form form = field->is_pointer  ? VALUE_ADDRESS
+				       : field->is_signed ? VALUE_SIGNED
+							  : VALUE_UNSIGNED;
 
 		if (is_canonical(layout, field))
 			continue;

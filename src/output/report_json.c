@@ -6,8 +6,10 @@
 static void print_events(const struct report *report, struct json *json)
 {
 	static const char *const keys[KIND_P2P_COUNT] = {
-		[KIND_ALLOC] = "alloc", [KIND_FREE] = "free",
-		[KIND_MAP] = "map",	[KIND_UNMAP] = "unmap",
+		[KIND_ALLOC] = "alloc",
+		[KIND_FREE] = "free",
+		[KIND_MAP] = "map",
+		[KIND_UNMAP] = "unmap",
 		[KIND_TYPE_CHANGE] = "map_type_change",
 	};
 	const struct analysis *analysis = report->analysis;
@@ -49,9 +51,9 @@ static void print_filters(const struct selection *selection, struct json *json)
 	const struct {
 		const char *key, *value;
 	} filters[] = {
-		{ "time", given->time },	 { "pid", given->pid },
-		{ "comm", given->comm },	 { "provider", given->provider },
-		{ "client", given->client },	 { "type", given->type },
+		{ "time", given->time },     { "pid", given->pid },
+		{ "comm", given->comm },     { "provider", given->provider },
+		{ "client", given->client }, { "type", given->type },
 		{ "cpu", given->cpu },
 	};
 
@@ -101,7 +103,8 @@ void report_print_json(const struct report *report, FILE *out)
 	table_print_json(&processes, &json, "processes");
 	json_object(&json, "lifetimes");
 	json_histogram(&json, "map_ns", report->lifetimes_known ? &report->map_lifetimes : NULL);
-	json_histogram(&json, "alloc_ns", report->lifetimes_known ? &report->alloc_lifetimes : NULL);
+	json_histogram(&json, "alloc_ns",
+		       report->lifetimes_known ? &report->alloc_lifetimes : NULL);
 	json_end_object(&json);
 	json_object(&json, "outstanding");
 	json_u64(&json, "allocs", report->open_allocs);

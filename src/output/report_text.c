@@ -22,7 +22,8 @@ static void print_loss(const struct analysis *analysis, FILE *out)
 		fprintf(out, "%s cpu %" PRIu32 ": %" PRIu64, i ? "," : " (",
 			analysis->losses[i].cpu, analysis->losses[i].lost);
 	fprintf(out, "%s\n", analysis->loss_count ? ")" : "");
-	fputs("      counts and bytes are too low, and what was open at a gap is unknown; record with\n"
+	fputs("      counts and bytes are too low, and what was open at a gap is unknown; record "
+	      "with\n"
 	      "      larger buffers (-b)\n",
 	      out);
 }
@@ -35,23 +36,30 @@ void analysis_print_caveats(const struct analysis *analysis, FILE *out)
 	if (analysis->truncated)
 		fputs("TRUNCATED: the file is cut off; what follows is what it still holds\n", out);
 	if (analysis->damaged)
-		fprintf(out, "DAMAGED: %" PRIu64 " pages or records do not hold together and are not counted\n",
+		fprintf(out,
+			"DAMAGED: %" PRIu64
+			" pages or records do not hold together and are not counted\n",
 			analysis->damaged);
 	for (size_t i = 0; i < analysis->schema->layout_count; i++)
 		guessed |= analysis->schema->layouts[i].guessed_types;
 	if (guessed)
 		fputs("note: the file does not say what the numbers of map types mean; taken as\n"
-		      "      0 UNKNOWN, 1 NOT_SUPPORTED, 2 BUS_ADDR, 3 THRU_HOST_BRIDGE unless its kernel\n"
+		      "      0 UNKNOWN, 1 NOT_SUPPORTED, 2 BUS_ADDR, 3 THRU_HOST_BRIDGE unless its "
+		      "kernel\n"
 		      "      is 6.16 or newer\n",
 		      out);
 	if (analysis->unknown_tgids)
-		fprintf(out, "note: the process of %" PRIu64 " threads is not recorded: their thread id stands for it\n",
+		fprintf(out,
+			"note: the process of %" PRIu64
+			" threads is not recorded: their thread id stands for it\n",
 			analysis->unknown_tgids);
 	if (analysis->selection.from && analysis->selection.given.time)
-		fputs("note: what began before the --time window counts as begun before the recording\n",
+		fputs("note: what began before the --time window counts as begun before the "
+		      "recording\n",
 		      out);
 	if (!strcmp(analysis->file->clock, "local"))
-		fputs("note: the clock 'local' is not ordered across CPUs: lifetimes and orphans are unreliable\n",
+		fputs("note: the clock 'local' is not ordered across CPUs: lifetimes and orphans "
+		      "are unreliable\n",
 		      out);
 	if (!analysis->recording.ns)
 		fputs("note: this clock does not count nanoseconds: there are no durations\n", out);
@@ -66,14 +74,17 @@ static void print_head(const struct report *report, FILE *out)
 	fprintf(out, ": %s P2PDMA events", text_count(count, sizeof(count), report->total));
 	if (analysis->recording.ns)
 		fprintf(out, " in %s",
-			text_duration(duration, sizeof(duration), analysis->stop - analysis->start));
+			text_duration(duration, sizeof(duration),
+				      analysis->stop - analysis->start));
 	fprintf(out, ", %s lost", text_count(count, sizeof(count), analysis->lost));
 	if (analysis->other)
-		fprintf(out, ", %s other events", text_count(count, sizeof(count), analysis->other));
+		fprintf(out, ", %s other events",
+			text_count(count, sizeof(count), analysis->other));
 	fputc('\n', out);
 	analysis_print_caveats(analysis, out);
 	if (!report->total)
-		fputs("No P2PDMA was seen: no transfer between devices took place, or it bypassed the\n"
+		fputs("No P2PDMA was seen: no transfer between devices took place, or it bypassed "
+		      "the\n"
 		      "kernel's P2PDMA (nvidia-peermem does), or it fell back to system memory.\n",
 		      out);
 }

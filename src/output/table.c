@@ -181,7 +181,8 @@ void table_print_text(const struct table *table, FILE *out, size_t limit)
 		for (size_t r = 0; r < rows; r++) {
 			int width;
 
-			cell_text(chosen[c], (const char *)table->rows + r * table->row_bytes, cell);
+			cell_text(chosen[c], (const char *)table->rows + r * table->row_bytes,
+				  cell);
 			width = text_width(cell);
 			widths[c] = width > widths[c] ? width : widths[c];
 		}
@@ -191,7 +192,8 @@ void table_print_text(const struct table *table, FILE *out, size_t limit)
 			     c + 1 == count);
 	for (size_t r = 0; r < rows; r++)
 		for (size_t c = 0; c < count; c++) {
-			cell_text(chosen[c], (const char *)table->rows + r * table->row_bytes, cell);
+			cell_text(chosen[c], (const char *)table->rows + r * table->row_bytes,
+				  cell);
 			print_padded(out, cell, widths[c], chosen[c]->kind == CELL_TEXT,
 				     c + 1 == count);
 		}

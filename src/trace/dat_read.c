@@ -227,7 +227,9 @@ out:
 
 static int read_file(struct trace_file *file, struct p2p_error *err)
 {
-	struct dat_cursor cursor = { .file = file, .end = file->bytes, .what = "header", .err = err };
+	struct dat_cursor cursor = {
+		.file = file, .end = file->bytes, .what = "header", .err = err
+	};
 	char magic[MAGIC_BYTES];
 	char *version;
 
@@ -235,7 +237,8 @@ static int read_file(struct trace_file *file, struct p2p_error *err)
 		return p2p_fail(err, "%s: empty file", file->path);
 	dat_bytes(&cursor, magic, MAGIC_BYTES);
 	if (cursor.failed || memcmp(magic, MAGIC, MAGIC_BYTES) != 0)
-		return p2p_fail(err, "%s: not a trace.dat file (its first bytes say so)", file->path);
+		return p2p_fail(err, "%s: not a trace.dat file (its first bytes say so)",
+				file->path);
 	version = dat_string(&cursor, 16);
 	file->version = version ? atoi(version) : 0;
 	free(version);
@@ -368,7 +371,8 @@ int dat_finish_lane(struct trace_file *file, struct trace_lane *lane, bool compr
 	if (size < PAGE_SIZE_MIN || size > PAGE_SIZE_MAX || size & (size - 1))
 		return p2p_fail(err, "%s: sub-buffers of %u bytes cannot be", file->path, size);
 	lane->page_size = size;
-	if (lane->bytes && (lane->offset > file->bytes || lane->bytes > file->bytes - lane->offset)) {
+	if (lane->bytes &&
+	    (lane->offset > file->bytes || lane->bytes > file->bytes - lane->offset)) {
 		file->truncated = true;
 		lane->bytes = lane->offset < file->bytes ? file->bytes - lane->offset : 0;
 	}

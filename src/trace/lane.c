@@ -60,8 +60,9 @@ int dat_find_chunks(struct trace_file *file, struct trace_lane *lane, struct p2p
 		if (chunk.packed > cursor.end - cursor.at)
 			break;
 		if (chunk.plain > CHUNK_LIMIT || chunk.plain % lane->page_size)
-			return dat_fail(&cursor, "a chunk of %u bytes for CPU %u is no whole number "
-						 "of sub-buffers of %u",
+			return dat_fail(&cursor,
+					"a chunk of %u bytes for CPU %u is no whole number "
+					"of sub-buffers of %u",
 					chunk.plain, lane->cpu, lane->page_size);
 		lane->pages += chunk.plain / lane->page_size;
 		if (chunk.plain && add_chunk(lane, &chunk))
@@ -217,7 +218,8 @@ int lane_page_stamp(struct lane_reader *reader, const struct trace_lane *lane, u
 		if (unpack_chunk(reader, lane, index, err))
 			return -1;
 		memcpy(raw,
-		       reader->chunk_plain + (page - lane->chunks[index].first) * lane->page_size, 8);
+		       reader->chunk_plain + (page - lane->chunks[index].first) * lane->page_size,
+		       8);
 	} else if (read_fully(reader->file, raw, 8, lane->offset + page * lane->page_size, err) <
 		   0) {
 		return -1;

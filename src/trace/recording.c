@@ -151,7 +151,8 @@ static int read_private(struct recording *recording, const struct trace_file *fi
 	    value_number(recording, PRIVATE_FORMAT) > PRIVATE_OPTION_FORMAT)
 		p2p_warn("%s: recorded by a newer p2ptrace (%s); some of it may be misread",
 			 file->path,
-			 recording->values[PRIVATE_VERSION] ? recording->values[PRIVATE_VERSION] : "?");
+			 recording->values[PRIVATE_VERSION] ? recording->values[PRIVATE_VERSION]
+							    : "?");
 	qsort(recording->living, recording->living_count, sizeof(*recording->living),
 	      compare_living);
 	return 0;
@@ -207,11 +208,10 @@ static int read_span(struct recording *recording, const struct trace_file *file,
 	lane_reader_destroy(&reader);
 	if (first > last)
 		first = last;
-	recording->start = recording->values[PRIVATE_START] ?
-				   value_number(recording, PRIVATE_START) :
-				   first;
-	recording->stop = recording->values[PRIVATE_STOP] ? value_number(recording, PRIVATE_STOP) :
-							    last;
+	recording->start = recording->values[PRIVATE_START] ? value_number(recording, PRIVATE_START)
+							    : first;
+	recording->stop = recording->values[PRIVATE_STOP] ? value_number(recording, PRIVATE_STOP)
+							  : last;
 	if (recording->stop < last)
 		recording->stop = last;
 	if (recording->stop < recording->start)
@@ -227,9 +227,9 @@ int recording_read(struct recording *recording, const struct trace_file *file,
 		recording_free(recording);
 		return -1;
 	}
-	recording->ns = recording->values[PRIVATE_CLOCK_NS] ?
-				value_number(recording, PRIVATE_CLOCK_NS) != 0 :
-				trace_clock_in_ns(file->clock);
+	recording->ns = recording->values[PRIVATE_CLOCK_NS]
+				? value_number(recording, PRIVATE_CLOCK_NS) != 0
+				: trace_clock_in_ns(file->clock);
 	recording->filtered = recording->values[PRIVATE_FILTER_PID] ||
 			      recording->values[PRIVATE_FILTER_PROVIDER] ||
 			      recording->values[PRIVATE_FILTER_CLIENT] ||
