@@ -62,7 +62,7 @@ struct p2p_note {
 
 #define SHARDS_MAX 16
 
-/* All that one slice holds.  Arrays are kept and reused from slice to slice. */
+/* All that one slice holds.  The large arrays are kept and reused from slice to slice. */
 struct slice {
 	struct slice_span span;
 	struct p2p_record *records;
@@ -72,9 +72,9 @@ struct slice {
 	uint32_t bucket_room;
 	uint32_t shard_first[SHARDS_MAX + 1]; /* into order: records of one shard */
 	struct p2p_loss *losses; /* by stamp */
-	uint32_t loss_count, loss_room;
+	size_t loss_count;
 	struct p2p_note *notes;
-	uint32_t note_count, note_room;
+	size_t note_count;
 	uint64_t other; /* events that are none of P2PDMA's five */
 	uint64_t damaged; /* pages or records that do not hold together */
 	uint64_t low, high; /* first and last stamp of the lanes' records */

@@ -23,6 +23,17 @@ struct living {
 	int64_t start; /* in the trace clock, INT64_MIN: not known */
 };
 
+/* A thread and its process. */
+struct thread_of {
+	uint32_t tid, tgid;
+};
+
+/* Events read from the kernel but not written: the disk was full. */
+struct unsaved {
+	uint32_t cpu;
+	uint64_t events;
+};
+
 struct recording {
 	/* One value per key as it stands in the file, NULL: not there.  Keys that come
 	 * several times are in the tables below instead. */

@@ -6,6 +6,7 @@
 #include "p2ptrace/analysis.h"
 #include "p2ptrace/pipeline.h"
 #include "p2ptrace/progress.h"
+#include "p2ptrace/rows.h"
 
 /* Files smaller than this are done before a second thread has started. */
 #define ONE_THREAD_BYTES (8u << 20)
@@ -25,22 +26,20 @@ const struct option_spec analysis_option_table[] = {
 
 static struct cpu_loss *loss_of(struct analysis *analysis, uint32_t cpu)
 {
-	struct cpu_loss *more;
+	struct cpu_loss *loss;
 
 	for (size_t i = 0; i < analysis->loss_count; i++)
 		if (analysis->losses[i].cpu == cpu)
 			return &analysis->losses[i];
-	more = reallocarray(analysis->losses, analysis->loss_count + 1, sizeof(*more));
-	if (!more)
-		return NULL;
-	analysis->losses = more;
-	more[analysis->loss_count] = (struct cpu_loss){ .cpu = cpu };
-	return &more[analysis->loss_count++];
+	loss = ROWS_ADD(analysis->losses, analysis->loss_count);
+	if (loss)
+		loss->cpu = cpu;
+	return loss;
 }
 
 static bool add_marks(struct analysis *analysis, const struct slice *slice)
 {
-	for (uint32_t i = 0; i < slice->loss_count; i++) {
+	for (size_t i = 0; i < slice->loss_count; i++) {
 		struct cpu_loss *loss = loss_of(analysis, slice->losses[i].cpu);
 
 		if (!loss)
@@ -111,7 +110,7 @@ static bool sum_losses(struct analysis *analysis)
 		/* With the kernel's statistics at hand every gap has its number. */
 		analysis->lost_uncounted += counted ? 0 : loss->uncounted;
 	}
-	qsort(analysis->losses, analysis->loss_count, sizeof(*analysis->losses), compare_loss);
+	rows_sort(analysis->losses, analysis->loss_count, sizeof(*analysis->losses), compare_loss);
 	return true;
 }
 
@@ -125,17 +124,13 @@ struct run_context {
 /* Kept until the end: the filters look at names while other threads still decode. */
 static bool add_notes(struct analysis *analysis, const struct slice *slice)
 {
-	struct p2p_note *more;
+	for (size_t i = 0; i < slice->note_count; i++) {
+		struct p2p_note *note = ROWS_ADD(analysis->notes, analysis->note_count);
 
-	if (!slice->note_count)
-		return true;
-	more = reallocarray(analysis->notes, analysis->note_count + slice->note_count,
-			    sizeof(*more));
-	if (!more)
-		return false;
-	memcpy(more + analysis->note_count, slice->notes, slice->note_count * sizeof(*more));
-	analysis->notes = more;
-	analysis->note_count += slice->note_count;
+		if (!note)
+			return false;
+		*note = slice->notes[i];
+	}
 	return true;
 }
 
@@ -191,7 +186,7 @@ static int compare_notes(const void *a, const void *b)
 
 static bool tell_notes(struct analysis *analysis)
 {
-	qsort(analysis->notes, analysis->note_count, sizeof(*analysis->notes), compare_notes);
+	rows_sort(analysis->notes, analysis->note_count, sizeof(*analysis->notes), compare_notes);
 	for (size_t i = 0; i < analysis->note_count; i++)
 		if (!processes_note(&analysis->processes, &analysis->notes[i]))
 			return false;

@@ -5,6 +5,7 @@
 #include "p2ptrace/leaks.h"
 #include "p2ptrace/report.h"
 #include "p2ptrace/text.h"
+#include "p2ptrace/rows.h"
 
 #define LEAK(field) offsetof(struct leak, field)
 #define GROUP(field) offsetof(struct leak_group, field)
@@ -119,16 +120,11 @@ static void judge(const struct finder *finder, struct leak *leak, const struct p
 
 static struct leak *new_leak(struct leaks *leaks)
 {
-	if (!(leaks->count & (leaks->count - 1))) {
-		struct leak *more = reallocarray(leaks->items, leaks->count ? leaks->count * 2 : 1,
-						 sizeof(*more));
+	struct leak *leak = ROWS_ADD(leaks->items, leaks->count);
 
-		if (!more)
-			return NULL;
-		leaks->items = more;
-	}
-	leaks->items[leaks->count] = (struct leak){ .count = 1 };
-	return &leaks->items[leaks->count++];
+	if (leak)
+		leak->count = 1;
+	return leak;
 }
 
 static void name_path(const struct analysis *analysis, struct leak *leak, const struct path *path)
@@ -254,7 +250,7 @@ int leaks_find(struct leaks *leaks, const struct analysis *analysis, uint64_t mi
 			return p2p_fail(err, "no memory for the list of leaks");
 		}
 	}
-	qsort(leaks->items, leaks->count, sizeof(*leaks->items), compare_leaks);
+	rows_sort(leaks->items, leaks->count, sizeof(*leaks->items), compare_leaks);
 	for (size_t i = 0; i < leaks->count; i++) {
 		struct leak *leak = &leaks->items[i];
 
@@ -393,7 +389,7 @@ int leaks_group(const struct leaks *leaks, const char *by, struct leak_group **g
 		return p2p_fail(err, "no memory for the list of leaks");
 	for (size_t i = 0; i < leaks->count; i++)
 		rows[i] = group_of(&leaks->items[i], &grouping);
-	qsort(rows, leaks->count, sizeof(*rows), compare_groups_by_key);
+	rows_sort(rows, leaks->count, sizeof(*rows), compare_groups_by_key);
 	*count = 0;
 	for (size_t i = 0; i < leaks->count; i++) {
 		if (*count && !compare_keys(&rows[*count - 1], &rows[i]))
@@ -401,7 +397,7 @@ int leaks_group(const struct leaks *leaks, const char *by, struct leak_group **g
 		else
 			rows[(*count)++] = rows[i];
 	}
-	qsort(rows, *count, sizeof(*rows), compare_groups_by_bytes);
+	rows_sort(rows, *count, sizeof(*rows), compare_groups_by_bytes);
 	*groups = rows;
 	return 0;
 }

@@ -545,7 +545,7 @@ static void take_simultaneous(struct matcher *matcher, const struct slice *slice
 	free(taken);
 }
 
-static void pass_losses(struct matcher *matcher, const struct slice *slice, uint32_t *next,
+static void pass_losses(struct matcher *matcher, const struct slice *slice, size_t *next,
 			uint64_t until)
 {
 	while (*next < slice->loss_count && slice->losses[*next].stamp <= until) {
@@ -571,7 +571,8 @@ int matcher_take(struct matcher *matcher, const struct slice *slice, unsigned in
 {
 	const struct p2p_order *at = slice->order + slice->shard_first[shard];
 	const struct p2p_order *end = slice->order + slice->shard_first[shard + 1];
-	uint32_t hashes[BLOCK], next_loss = 0;
+	uint32_t hashes[BLOCK];
+	size_t next_loss = 0;
 
 	while (at < end) {
 		uint32_t count = end - at < BLOCK ? (uint32_t)(end - at) : BLOCK, i;

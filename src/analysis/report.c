@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "p2ptrace/report.h"
+#include "p2ptrace/rows.h"
 
 #define TYPE(field) offsetof(struct type_row, field)
 #define PAIR(field) offsetof(struct pair_row, field)
@@ -87,22 +88,6 @@ const char *analysis_comm(const struct analysis *analysis, uint32_t pid, uint32_
 	return pid == TID_IDLE ? "<idle>" : "<...>";
 }
 
-/* A row at the end of a table, zeroed; NULL without memory. */
-static void *new_row(void **rows, size_t *count, size_t bytes)
-{
-	if (!(*count & (*count - 1))) {
-		void *more = reallocarray(*rows, *count ? *count * 2 : 1, bytes);
-
-		if (!more)
-			return NULL;
-		*rows = more;
-	}
-	return memset((char *)*rows + bytes * (*count)++, 0, bytes);
-}
-
-#define NEW_ROW(report, table, count) \
-	new_row((void **)&(report)->table, &(report)->count, sizeof(*(report)->table))
-
 /* ---- paths ---- */
 
 /* A pair's row; mapping events of one pair and type have two paths, map and unmap. */
@@ -116,7 +101,7 @@ static struct pair_row *find_pair(struct report *report, const struct path *path
 
 	client = client ? client : "";
 	provider = provider ? provider : "";
-	row = NEW_ROW(report, pairs, pair_count);
+	row = ROWS_ADD(report->pairs, report->pair_count);
 	if (row)
 		*row = (struct pair_row){ client, provider, type, .dist = NUMBER_NOT_KNOWN };
 	return row;
@@ -145,7 +130,7 @@ static bool add_pair(struct report *report, const struct path *path,
 static bool add_pool(struct report *report, const struct path *path,
 		     const struct path_totals *totals)
 {
-	struct pool_row *row = NEW_ROW(report, pools, pool_count);
+	struct pool_row *row = ROWS_ADD(report->pools, report->pool_count);
 	const char *provider = names_text(report->analysis->names, path->provider);
 	bool begins = path->kind == KIND_ALLOC;
 
@@ -192,7 +177,7 @@ static void fold_pairs(struct report *report)
 {
 	size_t kept = 0;
 
-	qsort(report->pairs, report->pair_count, sizeof(*report->pairs), compare_pairs);
+	rows_sort(report->pairs, report->pair_count, sizeof(*report->pairs), compare_pairs);
 	for (size_t i = 0; i < report->pair_count; i++) {
 		struct pair_row *row = &report->pairs[i], *into = &report->pairs[kept - !!kept];
 
@@ -219,7 +204,7 @@ static void fold_pools(struct report *report)
 {
 	size_t kept = 0;
 
-	qsort(report->pools, report->pool_count, sizeof(*report->pools), compare_pools);
+	rows_sort(report->pools, report->pool_count, sizeof(*report->pools), compare_pools);
 	for (size_t i = 0; i < report->pool_count; i++) {
 		struct pool_row *row = &report->pools[i], *into = &report->pools[kept - !!kept];
 
@@ -307,7 +292,7 @@ static struct type_row *type_row(struct report *report, const char *type)
 	for (size_t i = 0; i < report->type_count; i++)
 		if (!strcmp(report->types[i].type, type))
 			return &report->types[i];
-	row = NEW_ROW(report, types, type_count);
+	row = ROWS_ADD(report->types, report->type_count);
 	if (row)
 		row->type = type;
 	return row;
@@ -334,7 +319,7 @@ static bool add_types(struct report *report)
 	}
 	report->bus_addr_ratio =
 		report->maps_succeeded ? (double)direct / (double)report->maps_succeeded : NAN;
-	qsort(report->types, report->type_count, sizeof(*report->types), compare_types);
+	rows_sort(report->types, report->type_count, sizeof(*report->types), compare_types);
 	report->type_lifetimes = calloc(report->type_count + 1, sizeof(*report->type_lifetimes));
 	if (!report->type_lifetimes)
 		return false;
@@ -400,9 +385,9 @@ static const char *process_comm(const struct analysis *analysis,
 
 static bool fold_threads(struct report *report, struct thread_of_process *threads, size_t count)
 {
-	qsort(threads, count, sizeof(*threads), compare_threads);
+	rows_sort(threads, count, sizeof(*threads), compare_threads);
 	for (size_t first = 0, end; first < count; first = end) {
-		struct process_row *row = NEW_ROW(report, processes, process_count);
+		struct process_row *row = ROWS_ADD(report->processes, report->process_count);
 
 		if (!row)
 			return false;
@@ -450,8 +435,8 @@ static bool add_processes(struct report *report)
 	good = fold_threads(report, threads, count);
 	free(threads);
 	if (good)
-		qsort(report->processes, report->process_count, sizeof(*report->processes),
-		      compare_processes);
+		rows_sort(report->processes, report->process_count, sizeof(*report->processes),
+			  compare_processes);
 	return good;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "p2ptrace/decode.h"
+#include "p2ptrace/rows.h"
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define HOST_BIG_ENDIAN true
@@ -427,7 +428,7 @@ static void decode_note(struct lane_work *work, const struct event_layout *layou
 			const unsigned char *data, uint32_t length, uint64_t stamp)
 {
 	struct slice *slice = work->slice;
-	struct p2p_note note = { .stamp = stamp, .kind = layout->kind };
+	struct p2p_note note = { .stamp = stamp, .kind = layout->kind }, *added;
 	struct short_text comm = { 0 };
 	struct text_place text = { .field = layout->subject_comm };
 
@@ -440,37 +441,21 @@ static void decode_note(struct lane_work *work, const struct event_layout *layou
 	}
 	note.tid = page_u32(work->form, data + layout->subject_pid->offset);
 	note.comm = name_of(work->decoder, comm);
-	if (slice->note_count == slice->note_room) {
-		uint32_t room = slice->note_room ? slice->note_room * 2 : 64;
-		struct p2p_note *more = reallocarray(slice->notes, room, sizeof(*more));
-
-		if (!more) {
-			work->no_memory = true;
-			return;
-		}
-		slice->notes = more;
-		slice->note_room = room;
-	}
-	slice->notes[slice->note_count++] = note;
+	added = ROWS_ADD(slice->notes, slice->note_count);
+	if (added)
+		*added = note;
+	else
+		work->no_memory = true;
 }
 
 static void add_loss(struct lane_work *work, uint64_t stamp, uint64_t count)
 {
-	struct slice *slice = work->slice;
+	struct p2p_loss *loss = ROWS_ADD(work->slice->losses, work->slice->loss_count);
 
-	if (slice->loss_count == slice->loss_room) {
-		uint32_t room = slice->loss_room ? slice->loss_room * 2 : 64;
-		struct p2p_loss *more = reallocarray(slice->losses, room, sizeof(*more));
-
-		if (!more) {
-			work->no_memory = true;
-			return;
-		}
-		slice->losses = more;
-		slice->loss_room = room;
-	}
-	slice->losses[slice->loss_count++] =
-		(struct p2p_loss){ .stamp = stamp, .count = count, .cpu = work->cpu };
+	if (loss)
+		*loss = (struct p2p_loss){ .stamp = stamp, .count = count, .cpu = work->cpu };
+	else
+		work->no_memory = true;
 }
 
 /* A record that is none of ours, or too short for what it is. */
@@ -628,7 +613,12 @@ int slice_decode(struct decoder *decoder, struct slice *slice, struct p2p_error 
 			  .commit_size = file->commit_size },
 	};
 
-	slice->record_count = slice->loss_count = slice->note_count = 0;
+	slice->record_count = 0;
+	free(slice->losses);
+	free(slice->notes);
+	slice->losses = NULL;
+	slice->notes = NULL;
+	slice->loss_count = slice->note_count = 0;
 	slice->other = slice->damaged = 0;
 	slice->cut = false;
 	slice->low = UINT64_MAX;
@@ -644,7 +634,7 @@ int slice_decode(struct decoder *decoder, struct slice *slice, struct p2p_error 
 			widen(slice, slice->unordered[first].stamp,
 			      slice->unordered[slice->record_count - 1].stamp);
 	}
-	qsort(slice->losses, slice->loss_count, sizeof(*slice->losses), compare_losses);
+	rows_sort(slice->losses, slice->loss_count, sizeof(*slice->losses), compare_losses);
 	return decoder->ordered ? slice_order(slice, decoder->shards, err) : 0;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dat_cursor.h"
+#include "p2ptrace/rows.h"
 
 #define MAGIC "\027\010\104tracing"
 #define MAGIC_BYTES 10
@@ -32,17 +33,7 @@ bool trace_clock_in_ns(const char *clock)
 
 struct trace_lane *dat_add_lane(struct trace_file *file)
 {
-	/* Grown by powers of two. */
-	if (!(file->lane_count & (file->lane_count - 1))) {
-		size_t room = file->lane_count ? file->lane_count * 2 : 1;
-		struct trace_lane *more = reallocarray(file->lanes, room, sizeof(*more));
-
-		if (!more)
-			return NULL;
-		file->lanes = more;
-	}
-	memset(&file->lanes[file->lane_count], 0, sizeof(struct trace_lane));
-	return &file->lanes[file->lane_count++];
+	return ROWS_ADD(file->lanes, file->lane_count);
 }
 
 /* ---- the parts that both versions keep in the same form ---- */
@@ -89,21 +80,16 @@ int dat_read_header_info(struct trace_file *file, struct dat_cursor *cursor)
 static int add_format(struct trace_file *file, struct dat_cursor *cursor, const char *system)
 {
 	char *text = dat_text(cursor, dat_u64(cursor));
+	struct trace_format *format;
 
 	if (!text)
 		return -1;
-	if (!(file->format_count & (file->format_count - 1))) {
-		size_t room = file->format_count ? file->format_count * 2 : 1;
-		struct trace_format *more = reallocarray(file->formats, room, sizeof(*more));
-
-		if (!more) {
-			free(text);
-			return dat_fail(cursor, "no memory");
-		}
-		file->formats = more;
+	format = ROWS_ADD(file->formats, file->format_count);
+	if (!format) {
+		free(text);
+		return dat_fail(cursor, "no memory");
 	}
-	file->formats[file->format_count++] =
-		(struct trace_format){ .system = system, .text = text, .ftrace = !system };
+	*format = (struct trace_format){ .system = system, .text = text, .ftrace = !system };
 	return 0;
 }
 

@@ -10,24 +10,11 @@
 #include <unistd.h>
 
 #include "dat_cursor.h"
+#include "p2ptrace/rows.h"
 
 /* trace-cmd packs some tens of pages at a time; a damaged size must not take
  * all memory. */
 #define CHUNK_LIMIT (256u << 20)
-
-static int add_chunk(struct trace_lane *lane, const struct trace_chunk *chunk)
-{
-	if (!(lane->chunk_count & (lane->chunk_count - 1))) {
-		size_t room = lane->chunk_count ? lane->chunk_count * 2 : 1;
-		struct trace_chunk *more = reallocarray(lane->chunks, room, sizeof(*more));
-
-		if (!more)
-			return -1;
-		lane->chunks = more;
-	}
-	lane->chunks[lane->chunk_count++] = *chunk;
-	return 0;
-}
 
 /* The headers of the chunks.  Chunks that are cut off do not count. */
 int dat_find_chunks(struct trace_file *file, struct trace_lane *lane, struct p2p_error *err)
@@ -65,8 +52,13 @@ int dat_find_chunks(struct trace_file *file, struct trace_lane *lane, struct p2p
 					"of sub-buffers of %u",
 					chunk.plain, lane->cpu, lane->page_size);
 		lane->pages += chunk.plain / lane->page_size;
-		if (chunk.plain && add_chunk(lane, &chunk))
-			return dat_fail(&cursor, "no memory");
+		if (chunk.plain) {
+			struct trace_chunk *added = ROWS_ADD(lane->chunks, lane->chunk_count);
+
+			if (!added)
+				return dat_fail(&cursor, "no memory");
+			*added = chunk;
+		}
 		cursor.at += chunk.packed;
 	}
 	lane->tail = lane->page_size;

@@ -6,14 +6,7 @@
 
 #include "p2ptrace/page_walk.h"
 #include "p2ptrace/recording.h"
-
-/* Table growth by powers of two. */
-static void *room_for_one(void *table, size_t count, size_t bytes)
-{
-	if (count & (count - 1))
-		return table;
-	return reallocarray(table, count ? count * 2 : 1, bytes);
-}
+#include "p2ptrace/rows.h"
 
 /* \\ and \n as they were before writing, in place. */
 static void unescape(char *value)
@@ -34,51 +27,38 @@ static void unescape(char *value)
 static bool add_thread(struct recording *recording, const char *value)
 {
 	unsigned int tid, tgid;
-	void *more;
+	struct thread_of *thread;
 
 	if (sscanf(value, "%u %u", &tid, &tgid) != 2)
 		return true;
-	more = room_for_one(recording->threads, recording->thread_count,
-			    sizeof(*recording->threads));
-	if (!more)
-		return false;
-	recording->threads = more;
-	recording->threads[recording->thread_count].tid = tid;
-	recording->threads[recording->thread_count++].tgid = tgid;
-	return true;
+	thread = ROWS_ADD(recording->threads, recording->thread_count);
+	if (thread)
+		*thread = (struct thread_of){ tid, tgid };
+	return thread;
 }
 
 static bool add_living(struct recording *recording, const char *value)
 {
-	struct living living = { .start = INT64_MIN };
-	void *more;
+	struct living found = { .start = INT64_MIN }, *living;
 
-	if (sscanf(value, "%" SCNu32 " %" SCNd64, &living.tgid, &living.start) < 1)
+	if (sscanf(value, "%" SCNu32 " %" SCNd64, &found.tgid, &found.start) < 1)
 		return true;
-	more = room_for_one(recording->living, recording->living_count, sizeof(living));
-	if (!more)
-		return false;
-	recording->living = more;
-	recording->living[recording->living_count++] = living;
-	return true;
+	living = ROWS_ADD(recording->living, recording->living_count);
+	if (living)
+		*living = found;
+	return living;
 }
 
 static bool add_unsaved(struct recording *recording, const char *value)
 {
-	unsigned int cpu;
-	uint64_t events;
-	void *more;
+	struct unsaved found, *unsaved;
 
-	if (sscanf(value, "%u %" SCNu64, &cpu, &events) != 2)
+	if (sscanf(value, "%" SCNu32 " %" SCNu64, &found.cpu, &found.events) != 2)
 		return true;
-	more = room_for_one(recording->unsaved, recording->unsaved_count,
-			    sizeof(*recording->unsaved));
-	if (!more)
-		return false;
-	recording->unsaved = more;
-	recording->unsaved[recording->unsaved_count].cpu = cpu;
-	recording->unsaved[recording->unsaved_count++].events = events;
-	return true;
+	unsaved = ROWS_ADD(recording->unsaved, recording->unsaved_count);
+	if (unsaved)
+		*unsaved = found;
+	return unsaved;
 }
 
 static bool read_line(struct recording *recording, char *line)
@@ -153,8 +133,8 @@ static int read_private(struct recording *recording, const struct trace_file *fi
 			 file->path,
 			 recording->values[PRIVATE_VERSION] ? recording->values[PRIVATE_VERSION]
 							    : "?");
-	qsort(recording->living, recording->living_count, sizeof(*recording->living),
-	      compare_living);
+	rows_sort(recording->living, recording->living_count, sizeof(*recording->living),
+		  compare_living);
 	return 0;
 }
 

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdlib.h>
+#include <string.h>
+
+#include "p2ptrace/rows.h"
+
+void *rows_add(void *table, size_t *count, size_t row_bytes)
+{
+	void *rows;
+
+	memcpy(&rows, table, sizeof(rows));
+	if (!(*count & (*count - 1))) {
+		rows = reallocarray(rows, *count ? *count * 2 : 1, row_bytes);
+		if (!rows)
+			return NULL;
+		memcpy(table, &rows, sizeof(rows));
+	}
+	return memset((char *)rows + row_bytes * (*count)++, 0, row_bytes);
+}
+
+void rows_sort(void *rows, size_t count, size_t row_bytes,
+	       int (*compare)(const void *a, const void *b))
+{
+	if (count > 1)
+		qsort(rows, count, row_bytes, compare);
+}
