@@ -14,8 +14,8 @@
 struct dat_cursor {
 	const struct trace_file *file;
 	const unsigned char *memory; /* NULL: the file itself */
-	uint64_t at, end;	     /* offsets in the file or in `memory` */
-	const char *what;	     /* the part being read, for messages */
+	uint64_t at, end; /* offsets in the file or in `memory` */
+	const char *what; /* the part being read, for messages */
 	bool failed;
 	struct p2p_error *err;
 };
