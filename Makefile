@@ -61,12 +61,13 @@ $(O)/obj/%.o: %.c $(FLAGS_STAMP)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(O)/libp2ptrace.a
+$(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(O)/tests/lib/libtest.a $(O)/libp2ptrace.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
 
 unit-tests: $(UNIT_TESTS)
 
+-include tests/lib/lib.mk
 -include tests/rig/rig.mk
 -include bench/bench.mk
 
@@ -106,4 +107,4 @@ lint:
 clean:
 	$(RM) -r $(O)
 
--include $(LIB_OBJECTS:.o=.d) $(CMD_OBJECTS:.o=.d)
+-include $(LIB_OBJECTS:.o=.d) $(CMD_OBJECTS:.o=.d) $(UNIT_SOURCES:%.c=$(O)/obj/%.d)
