@@ -62,11 +62,12 @@ struct event_layout {
 	const struct event_format *format;
 	struct text_place client, provider, comm;
 	/* pid is the event's own, else common_pid */
-	struct number_place type, dist, common_flags, addr, size, pid;
+	struct number_place type, dist, common_flags, addr, size, pid, common_pid;
 	/* The call failed when addr + fail_bias > fail_limit. */
 	uint64_t fail_bias, fail_limit;
 	uint16_t flags; /* enum record_flag: what all its records have */
-	bool extras; /* one of the following is there */
+	bool short_errors; /* an allocation's address of 32 bits, whose errno are so too */
+	bool extras; /* that, or one of the following is there */
 	bool type_is_text;
 	struct text_place type_text;
 	struct number_place old_type, ret;

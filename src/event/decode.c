@@ -193,7 +193,7 @@ load_text_slowly(struct decoder *decoder, struct page_form form, const struct te
 	if (at > length || room > length - at)
 		return false;
 	room = (uint32_t)strnlen((const char *)record + at, room);
-	if (room <= 16) {
+	if (room < 16) {
 		*text = load_short(record + at, room);
 		return true;
 	}
@@ -213,6 +213,9 @@ load_text(struct decoder *decoder, struct page_form form, const struct text_plac
 	if (__builtin_expect(room > place->room || at + room > length, 0))
 		return load_text_slowly(decoder, form, place, record, length, text);
 	*text = load_short(record + at, room);
+	/* Sixteen bytes that look like the mark of a name's id. */
+	if (__builtin_expect(text->high == UINT64_MAX, 0))
+		return load_text_slowly(decoder, form, place, record, length, text);
 	return true;
 }
 
@@ -360,7 +363,9 @@ static __attribute__((noinline)) bool load_extras(struct decoder *decoder,
 		*type = interned(decoder, text);
 	}
 	*old_type = load_number(form, &layout->old_type, data);
-	*failed = layout->ret.present && load_signed(form, &layout->ret, data) < 0;
+	*failed = (layout->ret.present && load_signed(form, &layout->ret, data) < 0) ||
+		  (layout->short_errors &&
+		   load_number(form, &layout->addr, data) > UINT32_MAX - 4096);
 	return true;
 }
 
@@ -481,13 +486,20 @@ struct page_limits {
 	const struct decode_filter *filter;
 };
 
-static inline bool is_outside(const struct page_limits *limits, const struct slice_span *span,
-			      bool *skip, uint64_t stamp)
+/* The first record at or behind a border divides the page, whatever the filter says. */
+enum side { SIDE_INSIDE, SIDE_OUTSIDE, SIDE_BEHIND };
+
+static inline enum side side_of(const struct page_limits *limits, const struct slice_span *span,
+				bool *skip, uint64_t stamp)
 {
 	if (*skip && stamp < span->from)
-		return true;
+		return SIDE_OUTSIDE;
 	*skip = false;
-	return limits->filter && (stamp < limits->filter->from || stamp > limits->filter->until);
+	if (limits->stop && stamp >= span->until)
+		return SIDE_BEHIND;
+	return limits->filter && (stamp < limits->filter->from || stamp > limits->filter->until)
+		       ? SIDE_OUTSIDE
+		       : SIDE_INSIDE;
 }
 
 static inline __attribute__((always_inline)) void
@@ -511,10 +523,14 @@ decode_page(struct lane_work *work, struct page_form form, const unsigned char *
 	while ((data = page_next(&walk, form, &length))) {
 		const struct event_layout *layout;
 
-		if (limits && is_outside(limits, span, &skip, walk.stamp))
-			continue;
-		if (limits && limits->stop && walk.stamp >= span->until)
-			return;
+		if (limits) {
+			enum side side = side_of(limits, span, &skip, walk.stamp);
+
+			if (side == SIDE_BEHIND)
+				return;
+			if (side == SIDE_OUTSIDE)
+				continue;
+		}
 		if (__builtin_expect(length < 4, 0)) {
 			slice->damaged++;
 			continue;
@@ -527,8 +543,8 @@ decode_page(struct lane_work *work, struct page_form form, const unsigned char *
 		else
 			decode_other(work, layout, data, length, walk.stamp);
 	}
-	/* Whether or not a border page is damaged is told once, by the later slice. */
-	slice->damaged += walk.damaged;
+	/* A page across a border is read again for the later slice, which tells. */
+	slice->damaged += walk.damaged && !(limits && limits->stop);
 }
 
 /* A record of ours takes 16 bytes at least, so a page has room for this many. */

@@ -194,6 +194,7 @@ static void place_failure(struct event_layout *layout)
 	if (layout->kind == KIND_ALLOC) {
 		layout->fail_bias = UINT64_MAX; /* less one: NULL comes out on top */
 		layout->fail_limit = UINT64_MAX - 4097;
+		layout->short_errors = layout->addr.mask == UINT32_MAX;
 	} else if (layout->kind == KIND_MAP) {
 		layout->fail_limit = layout->addr.mask - 1;
 	}
@@ -219,14 +220,16 @@ static void place_fields(struct event_layout *layout, const struct trace_file *f
 	layout->type = number_place(type);
 	layout->old_type = number_place(old);
 	layout->ret = number_place(layout->fields[P2P_RET]);
+	place_failure(layout);
 	layout->provider = text_place(layout->fields[P2P_PROVIDER]);
 	layout->client = text_place(layout->fields[P2P_CLIENT]);
 	layout->comm = text_place(layout->fields[P2P_COMM]);
-	layout->extras = layout->type_is_text || old || layout->ret.present;
+	/* Negative is a failure whatever the field's type is. */
+	layout->ret.sign = layout->ret.present ? (layout->ret.mask >> 1) + 1 : 0;
+	layout->extras = layout->type_is_text || old || layout->ret.present || layout->short_errors;
 	layout->flags = (uint16_t)((layout->addr.present ? 0 : RECORD_NO_ADDR) |
 				   (layout->size.present ? 0 : RECORD_NO_SIZE) |
 				   (layout->dist.present ? 0 : RECORD_NO_DIST));
-	place_failure(layout);
 	for (int field = 0; field < P2P_FIELDS; field++)
 		need(layout, layout->fields[field]);
 }
@@ -239,6 +242,7 @@ static bool init_layout(struct event_layout *layout, const struct event_format *
 	const struct event_field *flags = event_format_field(format, "common_flags");
 
 	*layout = (struct event_layout){ .kind = kind, .format = format, .min_length = 8 };
+	layout->common_pid = number_place(pid);
 	layout->common_flags = number_place(flags);
 	need(layout, pid);
 	need(layout, flags);
@@ -250,8 +254,12 @@ static bool init_layout(struct event_layout *layout, const struct event_format *
 	layout->subject_pid = event_format_field(format, "pid");
 	layout->subject_comm = event_format_field(format, kind == KIND_RENAME ? "newcomm" : "comm");
 	layout->stack = event_format_field(format, "caller");
-	return kind == KIND_STACK ? layout->stack != NULL
-				  : layout->subject_pid && layout->subject_comm;
+	if (kind == KIND_STACK)
+		return layout->stack != NULL;
+	need(layout, layout->subject_pid);
+	need(layout, layout->subject_comm);
+	return layout->subject_pid && place_fits(layout->subject_pid, false) &&
+	       layout->subject_comm && place_fits(layout->subject_comm, true);
 }
 
 static enum event_kind kind_of(const struct event_format *format)
