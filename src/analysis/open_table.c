@@ -269,12 +269,44 @@ static bool link_entry(struct open_table *table, uint32_t index, uint32_t hash, 
 	return true;
 }
 
+/* A piece at a new key is as old as its beginning: from the end of the chain it moves
+ * in front of the younger ones. */
+static void settle(struct open_table *table, uint32_t index, uint32_t hash, uint32_t head)
+{
+	struct open_entry *entries = table->entries, *entry = &entries[index];
+	uint32_t before = 0, at = head, last;
+
+	while (at != index && entries[at].stamp <= entry->stamp) {
+		before = at;
+		at = entries[at].next;
+	}
+	if (at == index)
+		return;
+	for (last = at; entries[last].next != index; last = entries[last].next)
+		;
+	entries[last].next = 0;
+	entry->next = at;
+	if (before) {
+		entries[before].next = index;
+		entries[head].tail = last;
+	} else {
+		uint32_t slot = open_table_probe(table, hash, entry->device, entry->addr);
+
+		entry->tail = last;
+		table->slots[slot] = (uint64_t)hash << 32 | index;
+	}
+}
+
 static bool relink_entry(struct open_table *table, uint32_t index)
 {
 	const struct open_entry *entry = &table->entries[index];
-	uint32_t oldest;
+	uint32_t hash = open_table_hash(entry->device, entry->addr), oldest;
 
-	return link_entry(table, index, open_table_hash(entry->device, entry->addr), &oldest);
+	if (!link_entry(table, index, hash, &oldest))
+		return false;
+	if (oldest)
+		settle(table, index, hash, oldest);
+	return true;
 }
 
 void open_table_unlink(struct open_table *table, uint32_t index)
