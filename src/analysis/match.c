@@ -257,6 +257,27 @@ static void take_orphan(struct matcher *matcher, const struct p2p_record *record
 		matcher->threads[thread].comm = record->comm;
 }
 
+/* Of a pair whose maps were of several types, those of a type that has any open: the
+ * end does not say which. */
+static struct path_totals *balanced_totals(struct matcher *matcher, struct pair_balance *balance)
+{
+	struct path_totals *totals = totals_of(matcher, balance->path);
+
+	for (uint32_t id = 0; !totals->open && id < matcher->totals_room; id++) {
+		const struct path *path;
+
+		if (!matcher->totals[id] || !matcher->totals[id]->open)
+			continue;
+		path = path_at(matcher->paths, id);
+		if (path->client != balance->client || path->provider != balance->provider ||
+		    path->kind != (balance->pool ? KIND_ALLOC : KIND_MAP))
+			continue;
+		balance->path = id;
+		totals = matcher->totals[id];
+	}
+	return totals;
+}
+
 static void take_end_without_addr(struct matcher *matcher, const struct p2p_record *record,
 				  enum event_kind kind)
 {
@@ -272,7 +293,7 @@ static void take_end_without_addr(struct matcher *matcher, const struct p2p_reco
 		return;
 	}
 	balance->open--;
-	totals = totals_of(matcher, balance->path);
+	totals = balanced_totals(matcher, balance);
 	totals->open -= totals->open ? 1 : 0;
 	totals->open_bytes -= record->size < totals->open_bytes ? record->size : totals->open_bytes;
 	count_end(matcher, kind, totals, thread_of(matcher, tid), record->size);
