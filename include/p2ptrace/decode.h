@@ -31,7 +31,8 @@ struct p2p_record {
 	uint32_t path;
 	uint32_t device; /* the path's */
 	uint32_t tid;
-	uint32_t comm; /* the event's own name for it, 0: none */
+	uint32_t comm;	/* the event's own name for it, 0: none */
+	uint32_t stack; /* + 1: the kernel stack recorded with it, 0: none */
 	int16_t dist;
 	uint16_t flags;
 };
@@ -96,6 +97,7 @@ struct decoder {
 	const struct schema *schema;
 	struct names *names;
 	struct paths *paths;
+	struct names *stacks;		    /* kernel stacks, by their bytes */
 	const struct decode_filter *filter; /* NULL: none */
 	struct lane_reader reader;
 	struct path_cache *cache;

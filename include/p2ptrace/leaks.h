@@ -30,6 +30,7 @@ struct leak {
 	uint64_t bytes; /* NOT_KNOWN without sizes */
 	uint64_t age; /* ns, NOT_KNOWN on other clocks or without addresses */
 	uint64_t stamp;
+	uint32_t stack; /* of analysis->stacks + 1; 0: not recorded */
 };
 
 struct leak_totals {

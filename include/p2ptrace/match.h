@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "p2ptrace/decode.h"
+#include "p2ptrace/details.h"
 #include "p2ptrace/histogram.h"
 #include "p2ptrace/open_table.h"
 
@@ -27,7 +28,7 @@
 struct path_totals {
 	uint64_t begins, bytes; /* failed ones included */
 	uint64_t ends, end_bytes;
-	uint64_t open, open_bytes;
+	uint64_t open, open_bytes, peak_bytes;
 	uint32_t path;
 	int32_t dist; /* the latest known, -1: never */
 	uint64_t no_size; /* begins without a size: the bytes are not all known */
@@ -46,11 +47,18 @@ struct thread_totals {
 	uint64_t by_type[MAP_TYPES_KNOWN]; /* maps */
 };
 
+/* What is known of a beginning beyond its entry, for few of them. */
+struct beginning {
+	uint32_t comm; /* the event's own name for its thread */
+	uint32_t stack; /* + 1 in the reader's stacks, 0: none */
+};
+
 struct matcher {
 	const struct trace_file *file;
 	const struct paths *paths;
 	/* Set before the first slice: */
 	bool foreign_ends; /* beginnings were filtered: ends without one are not ours */
+	struct details *details; /* NULL: not asked for */
 	/* Results: */
 	struct open_table open;
 	struct path_totals **totals; /* [path], NULL: none yet */
@@ -59,12 +67,16 @@ struct matcher {
 	uint32_t thread_count, thread_room;
 	uint64_t orphan_frees, orphan_unmaps, foreign;
 	uint64_t superseded;
+	struct beginning *beginnings; /* [0] is "nothing known" */
+	size_t beginning_count;
 	uint64_t last_loss; /* stamp of the latest loss so far, valid with lost */
 	bool lost;
 	bool no_memory;
 	/* Inner state: */
 	uint32_t *thread_slots;
 	uint32_t thread_mask;
+	uint32_t *beginning_slots;
+	uint32_t beginning_mask;
 	struct pair_balance *balances;
 	uint32_t balance_count, balance_room;
 };

@@ -19,6 +19,10 @@ void names_free(struct names *names);
 /* The id of text[0..length), cut at a NUL; UINT32_MAX without memory. */
 uint32_t names_intern(struct names *names, const char *text, size_t length);
 
+/* The same for bytes of any kind, NULs included. */
+uint32_t names_intern_bytes(struct names *names, const void *bytes, size_t length);
+size_t names_length(const struct names *names, uint32_t id);
+
 /* NULL for id 0. */
 const char *names_text(const struct names *names, uint32_t id);
 

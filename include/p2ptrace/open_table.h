@@ -28,7 +28,7 @@ struct open_entry {
 	uint64_t stamp; /* of the beginning */
 	struct path_totals *totals; /* of the beginning's path */
 	uint32_t device;
-	uint32_t thread, comm; /* who began it, as the matcher numbers threads */
+	uint32_t thread, beginning; /* who began it, in the matcher's tables */
 	uint32_t next; /* younger one of the same key; free entries: the next free */
 	uint32_t tail; /* of the chain, kept in its first entry */
 	uint32_t root; /* the entry itself, or the root of this piece */

@@ -21,6 +21,7 @@ struct pipeline {
 	const struct schema *schema;
 	struct names *names;
 	struct paths *paths;
+	struct names *stacks; /* NULL: the file has none */
 	const struct decode_filter *filter;
 	struct matcher *matchers; /* [shards] */
 	unsigned int shards, threads;

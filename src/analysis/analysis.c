@@ -177,6 +177,33 @@ static int make_matchers(struct analysis *analysis, unsigned int threads, struct
 	return 0;
 }
 
+/* Groups and times, for each matcher of its own. */
+static int make_details(struct analysis *analysis, const struct analysis_options *options,
+			struct p2p_error *err)
+{
+	if (!options->by && !options->bins)
+		return 0;
+	analysis->details = calloc(analysis->shard_count, sizeof(*analysis->details));
+	if (!analysis->details)
+		return p2p_fail(err, "no memory for the analysis");
+	for (unsigned int i = 0; i < analysis->shard_count; i++) {
+		if (!details_init(&analysis->details[i], options->by, (uint32_t)options->bins,
+				  analysis->start, analysis->stop, analysis->paths,
+				  &analysis->processes))
+			return p2p_fail(err, "no memory for the analysis");
+		analysis->matchers[i].details = &analysis->details[i];
+	}
+	return 0;
+}
+
+static int merge_details(struct analysis *analysis, struct p2p_error *err)
+{
+	for (unsigned int i = 1; analysis->details && i < analysis->shard_count; i++)
+		if (!details_merge(&analysis->details[0], &analysis->details[i]))
+			return p2p_fail(err, "no memory for the analysis");
+	return 0;
+}
+
 static int compare_notes(const void *a, const void *b)
 {
 	const struct p2p_note *left = a, *right = b;
@@ -206,6 +233,7 @@ static int run_pipeline(struct analysis *analysis, const struct analysis_options
 				     .schema = analysis->schema,
 				     .names = analysis->names,
 				     .paths = analysis->paths,
+				     .stacks = analysis->stacks,
 				     .filter = selection->any ? &filter : NULL,
 				     .threads = thread_count(analysis, options->threads),
 				     .finished = take_finished,
@@ -216,7 +244,7 @@ static int run_pipeline(struct analysis *analysis, const struct analysis_options
 
 	analysis->paths->select = selection->any ? selection_path : NULL;
 	analysis->paths->select_context = selection;
-	if (make_matchers(analysis, pipeline.threads, err))
+	if (make_matchers(analysis, pipeline.threads, err) || make_details(analysis, options, err))
 		return -1;
 	pipeline.matchers = analysis->matchers;
 	pipeline.shards = analysis->shard_count;
@@ -240,6 +268,8 @@ static int prepare(struct analysis *analysis, const struct analysis_options *opt
 				      analysis->recording.type_count);
 	analysis->names = names_new();
 	analysis->paths = analysis->names ? paths_new(analysis->names) : NULL;
+	if (analysis->schema && analysis->schema->kinds & 1u << KIND_STACK)
+		analysis->stacks = names_new();
 	if (!analysis->schema || !analysis->paths)
 		return p2p_fail(err, "no memory for the analysis");
 	if (processes_init(&analysis->processes, analysis->file, &analysis->recording,
@@ -298,7 +328,7 @@ int analysis_read(struct analysis *analysis, const struct analysis_options *opti
 	if (run_pipeline(analysis, options, err))
 		return -1;
 	count_unknown_tgids(analysis);
-	return 0;
+	return merge_details(analysis, err);
 }
 
 struct analysis *analysis_run(const struct analysis_options *options, struct p2p_error *err)
@@ -317,6 +347,9 @@ void analysis_free(struct analysis *analysis)
 		return;
 	for (unsigned int i = 0; analysis->matchers && i < analysis->shard_count; i++)
 		matcher_destroy(&analysis->matchers[i]);
+	for (unsigned int i = 0; analysis->details && i < analysis->shard_count; i++)
+		details_destroy(&analysis->details[i]);
+	free(analysis->details);
 	free(analysis->matchers);
 	free(analysis->losses);
 	free(analysis->notes);
@@ -324,6 +357,7 @@ void analysis_free(struct analysis *analysis)
 	processes_free(&analysis->processes);
 	paths_free(analysis->paths);
 	names_free(analysis->names);
+	names_free(analysis->stacks);
 	schema_free(analysis->schema);
 	recording_free(&analysis->recording);
 	trace_file_close(analysis->file);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "p2ptrace/match.h"
+#include "p2ptrace/rows.h"
 
 /* Records are taken in blocks of so many, whose hash lookups are begun together, so
  * that memory answers in time. */
@@ -150,14 +151,33 @@ static struct pair_balance *balance_of(struct matcher *matcher, const struct pat
 
 /* ---- ends ---- */
 
+static struct origin origin_of(const struct matcher *matcher, const struct open_entry *entry)
+{
+	return (struct origin){ .path = entry->totals->path,
+				.tid = matcher->threads[entry->thread].tid,
+				.comm = matcher->beginnings[entry->beginning].comm,
+				.cpu = entry->cpu };
+}
+
+static inline enum event_kind kind_of(const struct matcher *matcher, const struct origin *origin)
+{
+	return path_at(matcher->paths, origin->path)->kind;
+}
+
 static inline void add_lifetime(struct matcher *matcher, const struct open_entry *begin,
 				uint64_t stamp)
 {
+	uint64_t lifetime = stamp > begin->stamp ? stamp - begin->stamp : 0;
+
 	begin->totals->open--;
 	begin->totals->ambiguous += begin->ambiguous;
-	if (!histogram_add(&begin->totals->lifetimes,
-			   stamp > begin->stamp ? stamp - begin->stamp : 0))
+	if (!histogram_add(&begin->totals->lifetimes, lifetime))
 		matcher->no_memory = true;
+	if (__builtin_expect(matcher->details != NULL, 0)) {
+		struct origin origin = origin_of(matcher, begin);
+
+		details_complete(matcher->details, &origin, kind_of(matcher, &origin), lifetime);
+	}
 }
 
 /* Takes a whole entry out.  Its root is completed with its last piece. */
@@ -238,7 +258,7 @@ static inline void count_end(struct matcher *matcher, enum event_kind kind,
 }
 
 static void take_orphan(struct matcher *matcher, const struct p2p_record *record,
-			enum event_kind kind)
+			enum event_kind kind, uint64_t stamp, uint16_t cpu)
 {
 	uint32_t tid = record->flags & RECORD_INTERRUPT ? TID_INTERRUPT : record->tid;
 	struct path_totals *totals;
@@ -253,6 +273,11 @@ static void take_orphan(struct matcher *matcher, const struct p2p_record *record
 	thread = thread_of(matcher, tid);
 	totals->orphans++;
 	count_end(matcher, kind, totals, thread, record->size);
+	if (matcher->details) {
+		struct origin origin = { record->path, tid, record->comm, cpu };
+
+		details_end(matcher->details, &origin, kind, stamp, record->size, false);
+	}
 	if (record->comm && tid != TID_INTERRUPT)
 		matcher->threads[thread].comm = record->comm;
 }
@@ -279,7 +304,7 @@ static struct path_totals *balanced_totals(struct matcher *matcher, struct pair_
 }
 
 static void take_end_without_addr(struct matcher *matcher, const struct p2p_record *record,
-				  enum event_kind kind)
+				  enum event_kind kind, uint64_t stamp, uint16_t cpu)
 {
 	const struct path *path = path_at(matcher->paths, record->path);
 	struct pair_balance *balance = balance_of(matcher, path);
@@ -289,7 +314,7 @@ static void take_end_without_addr(struct matcher *matcher, const struct p2p_reco
 	if (!balance)
 		return;
 	if (!balance->open) {
-		take_orphan(matcher, record, kind);
+		take_orphan(matcher, record, kind, stamp, cpu);
 		return;
 	}
 	balance->open--;
@@ -297,6 +322,11 @@ static void take_end_without_addr(struct matcher *matcher, const struct p2p_reco
 	totals->open -= totals->open ? 1 : 0;
 	totals->open_bytes -= record->size < totals->open_bytes ? record->size : totals->open_bytes;
 	count_end(matcher, kind, totals, thread_of(matcher, tid), record->size);
+	if (matcher->details) {
+		struct origin origin = { balance->path, tid, record->comm, cpu };
+
+		details_end(matcher->details, &origin, kind, stamp, record->size, true);
+	}
 }
 
 /* The entries that the rest [at, to) of an end covers, in order of address. */
@@ -338,20 +368,23 @@ static uint32_t find_begin(struct matcher *matcher, const struct p2p_record *rec
 /* Any end, by all the rules. */
 static __attribute__((noinline)) void take_end_slowly(struct matcher *matcher,
 						      const struct p2p_record *record,
-						      enum event_kind kind, uint64_t stamp)
+						      const struct p2p_order *place)
 {
+	enum event_kind kind = place->kind;
+	uint64_t stamp = place->stamp;
+	struct origin origin;
 	uint64_t from = record->addr, to = from + record->size, end, bytes;
 	const struct open_entry *entry;
 	struct path_totals *totals;
 	uint32_t index, thread;
 
 	if (record->flags & RECORD_NO_ADDR) {
-		take_end_without_addr(matcher, record, kind);
+		take_end_without_addr(matcher, record, kind, stamp, place->cpu);
 		return;
 	}
 	index = find_begin(matcher, record);
 	if (!index) {
-		take_orphan(matcher, record, kind);
+		take_orphan(matcher, record, kind, stamp, place->cpu);
 		return;
 	}
 	entry = open_entry_at(&matcher->open, index);
@@ -360,15 +393,18 @@ static __attribute__((noinline)) void take_end_slowly(struct matcher *matcher,
 		to = entry->addr == from ? end : from + PAGE_BYTES;
 	totals = open_entry_at(&matcher->open, entry->root)->totals;
 	thread = open_entry_at(&matcher->open, entry->root)->thread;
+	origin = origin_of(matcher, entry);
 	bytes = close_range(matcher, index, from, to < from ? UINT64_MAX : to, stamp);
 	if (to > end && end > from && !(record->flags & RECORD_NO_SIZE))
 		bytes += close_rest(matcher, record->device, end, to, stamp);
 	count_end(matcher, kind, totals, thread, bytes);
+	if (matcher->details)
+		details_end(matcher->details, &origin, kind, stamp, bytes, true);
 }
 
 /* The plain case at once: the key's only entry, never divided, of just that size. */
 static inline void take_end(struct matcher *matcher, const struct p2p_record *record,
-			    enum event_kind kind, uint64_t stamp, uint32_t hash)
+			    const struct p2p_order *place, uint32_t hash)
 {
 	struct open_table *open = &matcher->open;
 	uint32_t slot = open_table_probe(open, hash, record->device, record->addr);
@@ -379,15 +415,15 @@ static inline void take_end(struct matcher *matcher, const struct p2p_record *re
 	if (__builtin_expect(entry->next || entry->pieces != 1 || entry->root != index ||
 				     entry->size != record->size || entry->no_size ||
 				     (record->flags & (RECORD_NO_ADDR | RECORD_NO_SIZE)) ||
-				     open->active_trees,
+				     open->active_trees || matcher->details,
 			     0)) {
-		take_end_slowly(matcher, record, kind, stamp);
+		take_end_slowly(matcher, record, place);
 		return;
 	}
 	open_table_clear_slot(open, slot);
 	entry->totals->open_bytes -= entry->size;
-	add_lifetime(matcher, entry, stamp);
-	count_end(matcher, kind, entry->totals, entry->thread, entry->size);
+	add_lifetime(matcher, entry, place->stamp);
+	count_end(matcher, place->kind, entry->totals, entry->thread, entry->size);
 	entry->linked = false;
 	open_table_free(open, index);
 }
@@ -395,13 +431,19 @@ static inline void take_end(struct matcher *matcher, const struct p2p_record *re
 /* ---- beginnings ---- */
 
 /* An older beginning whose end was never seen gives way to a new one. */
-static void supersede(struct matcher *matcher, uint32_t index)
+static void supersede(struct matcher *matcher, uint32_t index, uint64_t stamp)
 {
 	struct open_entry *entry = open_entry_at(&matcher->open, index);
 	struct path_totals *totals = entry->totals;
 	uint32_t root = entry->root;
 
 	totals->open_bytes -= entry->size;
+	if (matcher->details) {
+		struct origin origin = origin_of(matcher, entry);
+
+		details_supersede(matcher->details, &origin, kind_of(matcher, &origin), stamp,
+				  entry->size, open_entry_at(&matcher->open, root)->pieces == 1);
+	}
 	open_table_unlink(&matcher->open, index);
 	if (index != root)
 		open_table_free(&matcher->open, index);
@@ -417,12 +459,14 @@ static void supersede(struct matcher *matcher, uint32_t index)
  * mapping's may, unless the end of the older one was lost. */
 static void meet_older(struct matcher *matcher, uint32_t index, uint32_t oldest, bool pool)
 {
+	uint64_t stamp = open_entry_at(&matcher->open, index)->stamp;
+
 	while (oldest != index) {
 		struct open_entry *entry = open_entry_at(&matcher->open, oldest);
 		uint32_t next = entry->next;
 
 		if (pool || (matcher->lost && entry->stamp < matcher->last_loss)) {
-			supersede(matcher, oldest);
+			supersede(matcher, oldest, stamp);
 		} else {
 			open_entry_at(&matcher->open, entry->root)->ambiguous = true;
 			open_entry_at(&matcher->open, index)->ambiguous = true;
@@ -432,6 +476,56 @@ static void meet_older(struct matcher *matcher, uint32_t index, uint32_t oldest,
 		}
 		oldest = next;
 	}
+}
+
+static uint32_t *beginning_slot(const struct matcher *matcher, const struct beginning *wanted)
+{
+	uint64_t hash = ((uint64_t)wanted->comm << 32 | wanted->stack) * 0x9e3779b97f4a7c15ull;
+	uint32_t at = (uint32_t)(hash >> 32) & matcher->beginning_mask;
+
+	while (matcher->beginning_slots[at] &&
+	       memcmp(&matcher->beginnings[matcher->beginning_slots[at]], wanted,
+		      sizeof(*wanted)) != 0)
+		at = (at + 1) & matcher->beginning_mask;
+	return &matcher->beginning_slots[at];
+}
+
+static bool grow_beginnings(struct matcher *matcher)
+{
+	uint32_t count = (matcher->beginning_mask + 1) * 2;
+	uint32_t *slots = calloc(count, sizeof(*slots));
+
+	if (!slots)
+		return false;
+	free(matcher->beginning_slots);
+	matcher->beginning_slots = slots;
+	matcher->beginning_mask = count - 1;
+	for (uint32_t i = 1; i < matcher->beginning_count; i++)
+		*beginning_slot(matcher, &matcher->beginnings[i]) = i;
+	return true;
+}
+
+/* Names and stacks repeat: each pair of them is kept once.  0 without memory. */
+static uint32_t beginning_of(struct matcher *matcher, const struct p2p_record *record)
+{
+	struct beginning wanted = { record->comm, record->stack }, *added;
+	uint32_t *slot;
+
+	if (matcher->beginning_count * 2 > matcher->beginning_mask && !grow_beginnings(matcher)) {
+		matcher->no_memory = true;
+		return 0;
+	}
+	slot = beginning_slot(matcher, &wanted);
+	if (*slot)
+		return *slot;
+	added = ROWS_ADD(matcher->beginnings, matcher->beginning_count);
+	if (!added) {
+		matcher->no_memory = true;
+		return 0;
+	}
+	*added = wanted;
+	*slot = (uint32_t)matcher->beginning_count - 1;
+	return *slot;
 }
 
 static inline void open_begin(struct matcher *matcher, const struct p2p_record *record,
@@ -449,11 +543,15 @@ static inline void open_begin(struct matcher *matcher, const struct p2p_record *
 	}
 	totals->open++;
 	totals->open_bytes += record->size;
+	if (totals->open_bytes > totals->peak_bytes)
+		totals->peak_bytes = totals->open_bytes;
 	entry = open_entry_at(&matcher->open, index);
 	entry->stamp = place->stamp;
 	entry->totals = totals;
 	entry->thread = thread;
-	entry->comm = record->comm;
+	entry->beginning = 0;
+	if (__builtin_expect(record->comm | record->stack, 0))
+		entry->beginning = beginning_of(matcher, record);
 	entry->cpu = place->cpu;
 	entry->no_size = (record->flags & RECORD_NO_SIZE) != 0;
 	if (__builtin_expect(oldest != 0, 0))
@@ -512,6 +610,12 @@ static inline void take_begin(struct matcher *matcher, const struct p2p_record *
 		totals->dist = record->dist;
 	if (kind == KIND_TYPE_CHANGE)
 		return;
+	if (__builtin_expect(matcher->details != NULL, 0)) {
+		struct origin origin = { record->path, record->tid, record->comm, place->cpu };
+
+		details_begin(matcher->details, &origin, kind, place->stamp, record->size,
+			      record->flags & RECORD_FAILED, record->flags & RECORD_NO_SIZE);
+	}
 	thread = thread_of(matcher, record->tid);
 	count_begin(&matcher->threads[thread], record, kind,
 		    path_at(matcher->paths, record->path)->type);
@@ -529,7 +633,7 @@ static inline void take_record(struct matcher *matcher, const struct slice *slic
 	const struct p2p_record *record = &slice->records[place->index];
 
 	if (kind_is_end(place->kind))
-		take_end(matcher, record, place->kind, place->stamp, hash);
+		take_end(matcher, record, place, hash);
 	else
 		take_begin(matcher, record, place, hash);
 }
@@ -617,6 +721,8 @@ int matcher_take(struct matcher *matcher, const struct slice *slice, unsigned in
 		}
 	}
 	pass_losses(matcher, slice, &next_loss, UINT64_MAX);
+	if (matcher->details)
+		matcher->no_memory |= matcher->details->no_memory;
 	return matcher->no_memory ? p2p_fail(err, "no memory for the analysis") : 0;
 }
 
@@ -628,7 +734,13 @@ bool matcher_init(struct matcher *matcher, const struct trace_file *file, const 
 	matcher->thread_mask = matcher->thread_room * 2 - 1;
 	matcher->threads = calloc(matcher->thread_room, sizeof(*matcher->threads));
 	matcher->thread_slots = calloc(matcher->thread_mask + 1, sizeof(*matcher->thread_slots));
-	return open_table_init(&matcher->open) && matcher->threads && matcher->thread_slots;
+	matcher->beginning_mask = 63;
+	matcher->beginning_slots =
+		calloc(matcher->beginning_mask + 1, sizeof(*matcher->beginning_slots));
+	/* Row 0: nothing known. */
+	return matcher->beginning_slots &&
+	       ROWS_ADD(matcher->beginnings, matcher->beginning_count) &&
+	       open_table_init(&matcher->open) && matcher->threads && matcher->thread_slots;
 }
 
 void matcher_destroy(struct matcher *matcher)
@@ -642,5 +754,7 @@ void matcher_destroy(struct matcher *matcher)
 	free(matcher->threads);
 	free(matcher->thread_slots);
 	free(matcher->balances);
+	free(matcher->beginnings);
+	free(matcher->beginning_slots);
 	open_table_destroy(&matcher->open);
 }

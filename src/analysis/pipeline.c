@@ -132,6 +132,7 @@ static void *run_worker(void *argument)
 				   pipeline->paths, &err);
 
 	decoder.filter = pipeline->filter;
+	decoder.stacks = pipeline->stacks;
 	decoder.shards = pipeline->shards;
 	pthread_mutex_lock(&work->lock);
 	if (started)

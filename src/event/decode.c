@@ -316,6 +316,8 @@ struct lane_work {
 	struct slice *slice;
 	struct page_form form;
 	uint32_t cpu;
+	/* The thread of the record before, + 1, when a kernel stack may follow it. */
+	uint64_t stack_due;
 	bool no_memory;
 };
 
@@ -412,6 +414,8 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 	/* NULL, an errno in pointer's clothes, DMA_MAPPING_ERROR: all above a limit. */
 	failed |= record->addr + layout->fail_bias > layout->fail_limit;
 	record->device = found->device;
+	record->stack = 0;
+	work->stack_due = 0;
 	record->flags = (uint16_t)(found->flags | (failed ? RECORD_FAILED : 0) |
 				   (in_interrupt(context) ? RECORD_INTERRUPT : 0) |
 				   ((uint64_t)dist > INT16_MAX ? RECORD_NO_DIST : 0));
@@ -426,6 +430,29 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 	place->cpu = (uint16_t)work->cpu;
 	place->kind = (uint8_t)layout->kind;
 	place->shard = found->shard;
+	if (decoder->stacks)
+		work->stack_due = load_number(form, &layout->common_pid, data) + 1;
+}
+
+/* Deeper than the kernel's stack traces go. */
+#define STACK_BYTES_MAX 4096
+
+/* A stack belongs to the record before it on its CPU, of the same thread. */
+static void decode_stack(struct lane_work *work, const struct event_layout *layout,
+			 const unsigned char *data, uint32_t length)
+{
+	uint32_t offset = layout->stack->offset, bytes, stack;
+	uint64_t tid = load_number(work->form, &layout->common_pid, data);
+
+	if (work->stack_due != tid + 1 || offset >= length)
+		return;
+	bytes = (length - offset) & ~7u;
+	if (bytes > STACK_BYTES_MAX)
+		bytes = STACK_BYTES_MAX;
+	stack = names_intern_bytes(work->decoder->stacks, data + offset, bytes);
+	work->no_memory |= stack == UINT32_MAX;
+	work->slice->records[work->slice->record_count - 1].stack = stack;
+	work->stack_due = 0;
 }
 
 /* Names and ends of processes: few, taken the slow way. */
@@ -437,8 +464,10 @@ static void decode_note(struct lane_work *work, const struct event_layout *layou
 	struct short_text comm = { 0 };
 	struct text_place text = { .field = layout->subject_comm };
 
-	if (layout->kind == KIND_STACK)
+	if (layout->kind == KIND_STACK) {
+		decode_stack(work, layout, data, length);
 		return;
+	}
 	if (!load_text_slowly(work->decoder, work->form, &text, data, length, &comm) ||
 	    layout->subject_pid->offset + 4 > length) {
 		slice->damaged++;
@@ -642,6 +671,7 @@ int slice_decode(struct decoder *decoder, struct slice *slice, struct p2p_error 
 	for (size_t i = 0; i < file->lane_count; i++) {
 		uint32_t first = slice->record_count;
 
+		work.stack_due = 0;
 		work.cpu = file->lanes[i].cpu;
 		if (slice->span.lanes[i].count &&
 		    decode_lane(&work, &file->lanes[i], slice->span.lanes[i], err))

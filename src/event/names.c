@@ -10,9 +10,14 @@
 #define CHUNK_BITS 10
 #define CHUNK_COUNT (1u << 16)
 
+struct name {
+	size_t length;
+	char text[]; /* and a NUL */
+};
+
 struct names {
 	pthread_mutex_t lock;
-	char **chunks[CHUNK_COUNT];
+	struct name **chunks[CHUNK_COUNT];
 	uint32_t count;
 	uint32_t *slots; /* open addressing: ids */
 	uint32_t slot_count;
@@ -51,9 +56,19 @@ void names_free(struct names *names)
 	free(names);
 }
 
+static const struct name *name_at(const struct names *names, uint32_t id)
+{
+	return names->chunks[id >> CHUNK_BITS][id & ((1u << CHUNK_BITS) - 1)];
+}
+
 const char *names_text(const struct names *names, uint32_t id)
 {
-	return id ? names->chunks[id >> CHUNK_BITS][id & ((1u << CHUNK_BITS) - 1)] : NULL;
+	return id ? name_at(names, id)->text : NULL;
+}
+
+size_t names_length(const struct names *names, uint32_t id)
+{
+	return id ? name_at(names, id)->length : 0;
 }
 
 uint32_t names_count(const struct names *names)
@@ -68,9 +83,9 @@ static uint32_t *find_slot(const struct names *names, const char *text, size_t l
 
 	for (;; at = (at + 1) & mask) {
 		uint32_t id = names->slots[at];
-		const char *known = names_text(names, id);
+		const struct name *known = id ? name_at(names, id) : NULL;
 
-		if (!id || (!strncmp(known, text, length) && !known[length]))
+		if (!known || (known->length == length && !memcmp(known->text, text, length)))
 			return &names->slots[at];
 	}
 }
@@ -88,9 +103,9 @@ static int grow_slots(struct names *names)
 	}
 	free(old);
 	for (uint32_t id = 1; id < names->count; id++) {
-		const char *text = names_text(names, id);
+		const struct name *name = name_at(names, id);
 
-		*find_slot(names, text, strlen(text)) = id;
+		*find_slot(names, name->text, name->length) = id;
 	}
 	return 0;
 }
@@ -98,16 +113,19 @@ static int grow_slots(struct names *names)
 static uint32_t add_name(struct names *names, const char *text, size_t length)
 {
 	uint32_t id = names->count;
-	char ***chunk = &names->chunks[id >> CHUNK_BITS];
-	char *copy;
+	struct name ***chunk = &names->chunks[id >> CHUNK_BITS];
+	struct name *copy;
 
 	if (id >> CHUNK_BITS >= CHUNK_COUNT)
 		return UINT32_MAX;
 	if (!*chunk)
 		*chunk = calloc(1u << CHUNK_BITS, sizeof(**chunk));
-	copy = *chunk ? strndup(text, length) : NULL;
+	copy = *chunk ? malloc(sizeof(*copy) + length + 1) : NULL;
 	if (!copy)
 		return UINT32_MAX;
+	copy->length = length;
+	memcpy(copy->text, text, length);
+	copy->text[length] = '\0';
 	(*chunk)[id & ((1u << CHUNK_BITS) - 1)] = copy;
 	names->count++;
 	return id;
@@ -130,15 +148,19 @@ static uint32_t intern_locked(struct names *names, const char *text, size_t leng
 	return *slot;
 }
 
-uint32_t names_intern(struct names *names, const char *text, size_t length)
+uint32_t names_intern_bytes(struct names *names, const void *bytes, size_t length)
 {
 	uint32_t id;
 
-	length = strnlen(text, length);
 	if (!length)
 		return 0;
 	pthread_mutex_lock(&names->lock);
-	id = intern_locked(names, text, length);
+	id = intern_locked(names, bytes, length);
 	pthread_mutex_unlock(&names->lock);
 	return id;
+}
+
+uint32_t names_intern(struct names *names, const char *text, size_t length)
+{
+	return names_intern_bytes(names, text, strnlen(text, length));
 }
