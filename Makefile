@@ -3,8 +3,9 @@
 # make                 builds build/p2ptrace and build/libp2ptrace.a
 # make demo            installs what is missing, records, reports
 # make test            installs what is missing, builds, runs every test but the VM lab's
-# make install         DESTDIR= PREFIX=/usr/local
+# make install         DESTDIR= PREFIX=/usr/local; make uninstall takes it away again
 # make format lint     clang-format; clang-format check, cppcheck, shellcheck, man pages
+# make test-asan valgrind check-install test-vm     more tests; .ci/run runs them all
 #
 # O=DIR builds elsewhere; DEBUG=1, ASAN=1, COVERAGE=1, CC=clang as wished.
 
@@ -37,10 +38,23 @@ UNIT_SOURCES := $(wildcard tests/unit/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(O)/obj/%.o)
 CMD_OBJECTS := $(CMD_SOURCES:%.c=$(O)/obj/%.o)
 UNIT_TESTS  := $(UNIT_SOURCES:tests/unit/%.c=$(O)/tests/unit/%)
-FORMATTED   := $(wildcard include/p2ptrace/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] bench/*.[ch])
+FORMATTED   := $(wildcard include/p2ptrace/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch] \
+                         kernel/*.[ch] bench/*.[ch])
 
-.PHONY: all deps demo test test-asan test-vm unit-tests install uninstall format lint clean
+# All that `make install` puts anywhere, for `make uninstall`.
+SHARE := $(DESTDIR)$(PREFIX)/share
+PAGES1 := $(wildcard man/*.1)
+PAGES5 := $(wildcard man/*.5)
+INSTALLED := $(DESTDIR)$(PREFIX)/bin/p2ptrace \
+             $(PAGES1:man/%=$(SHARE)/man/man1/%) $(PAGES5:man/%=$(SHARE)/man/man5/%) \
+             $(SHARE)/bash-completion/completions/p2ptrace \
+             $(SHARE)/zsh/site-functions/_p2ptrace \
+             $(SHARE)/fish/vendor_completions.d/p2ptrace.fish
+
+.PHONY: all deps demo test test-asan test-vm valgrind check-install unit-tests install uninstall \
+        format lint clean
 .DELETE_ON_ERROR:
+.SECONDARY:
 
 all: $(O)/p2ptrace $(O)/libp2ptrace.a
 
@@ -72,14 +86,16 @@ unit-tests: $(UNIT_TESTS)
 -include bench/bench.mk
 
 install: all
-	install -D -m 755 $(O)/p2ptrace $(DESTDIR)$(PREFIX)/bin/p2ptrace
-	for page in man/*.1 man/*.5; do \
-		[ ! -e "$$page" ] || \
-		install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}"; \
-	done
+	install -d $(sort $(dir $(INSTALLED)))
+	install -m 755 $(O)/p2ptrace $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(PAGES1) $(SHARE)/man/man1/
+	install -m 644 $(PAGES5) $(SHARE)/man/man5/
+	install -m 644 contrib/completions/p2ptrace.bash $(SHARE)/bash-completion/completions/p2ptrace
+	install -m 644 contrib/completions/_p2ptrace $(SHARE)/zsh/site-functions/
+	install -m 644 contrib/completions/p2ptrace.fish $(SHARE)/fish/vendor_completions.d/
 
 uninstall:
-	$(RM) $(DESTDIR)$(PREFIX)/bin/p2ptrace $(patsubst man/%,$(DESTDIR)$(PREFIX)/share/man/man1/%,$(wildcard man/*.1))
+	$(RM) $(INSTALLED)
 
 deps:
 	tools/install-dependencies
@@ -97,6 +113,17 @@ test: deps
 test-asan: deps
 	$(MAKE) O=$(O)-asan ASAN=1 all unit-tests rig
 	tests/run.py -b $(O)-asan -t 900
+
+# The reading commands under memcheck.
+valgrind: all unit-tests
+	tools/valgrind $(O)
+
+check-install: all
+	tools/check-install $(O)
+
+# Real P2PDMA in emulated machines: tests/vm/README.md.
+test-vm: all
+	tests/vm/lab run --p2ptrace $(O)/p2ptrace --output $(O)/vm
 
 format:
 	clang-format -i $(FORMATTED)
