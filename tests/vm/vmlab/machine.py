@@ -30,6 +30,10 @@ class Machine:
     cpus: int = 2
     memory: int = 1024  # MiB
     iommu: bool = False
+    # One host thread for all CPUs under emulation.  With several, QEMU 7.2 can run a
+    # stale copy of code that was patched while another CPU was in it: the guest dies of
+    # "Oops: int3" when hooks come and go under traffic, whoever makes them.
+    one_thread: bool = False
     kernel_options: str = ""
     devices: tuple = ()  # further QEMU arguments
 
@@ -57,7 +61,7 @@ def command(machine, kernel, initramfs, results, scratch, accelerator, console):
     """The QEMU command line; `scratch` takes the drives' images, `console` the serial line."""
     if accelerator == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
         raise LabError("no access to /dev/kvm; without --kvm the lab emulates")
-    speed = "tcg,thread=multi" if accelerator == "tcg" else "kvm"
+    speed = f"tcg,thread={'single' if machine.one_thread else 'multi'}" if accelerator == "tcg" else "kvm"
     debug = kernel.flavour.debug
     # Before every other device: what comes earlier is not behind it.  Intel's also with
     # an AMD CPU, where the kernel lets peer traffic through the host bridge.

@@ -77,3 +77,6 @@ class Results:
                 self.failures.append("kernel: " + line.strip())
                 break
         self.checks += 1
+        if (self.folder / "kmemleak.txt").exists():
+            self.equal("memory leaked in the kernel", self.text("kmemleak.txt"), "")
+            self.contains("lockdep.txt", r"debug_locks:\s+1")

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Loaded and unloaded 200 times under traffic, with and without a recorder, and no complaint."""
+from vmlab.machine import Machine
+
+MACHINES = {"intel": Machine(cpu="intel", one_thread=True)}
+KERNELS = ("6.12", "6.12-debug")
+TIMEOUT = 400
+
+ROUNDS = 200
+
+GUEST = rf"""
+drives_json
+provider=$(bdf near64)
+client=$(drive near)
+(
+	until [ -e /tmp/stop ]; do
+		p2ptraffic io --provider "$provider" --device "$client" --count 200 --segments 3 \
+			--processes 2 --write >>/tmp/traffic.txt || touch /tmp/failed
+	done
+) &
+traffic=$!
+round=0
+while [ $round -lt {ROUNDS} ]; do
+	module_load counters=$((round % 2))
+	if [ $((round % 10)) -eq 0 ]; then
+		echo 1 >$TRACING/events/p2pdma/enable
+		usleep 50000
+		echo 0 >$TRACING/events/p2pdma/enable
+	fi
+	rmmod p2ptrace_events
+	round=$((round + 1))
+done
+touch /tmp/stop
+wait $traffic
+test ! -e /tmp/failed
+grep -c '"wrong_data":0' /tmp/traffic.txt >/results/batches.txt
+grep -cv '"failed_ios":0,"wrong_data":0' /tmp/traffic.txt >/results/bad.txt || :
+module_load
+p2ptraffic io --provider "$provider" --device "$client" --count 10 >/results/last.json
+counters_json after
+rmmod p2ptrace_events
+"""
+
+
+def check(r):
+    r.true("traffic ran meanwhile", int(r.text("batches.txt") or 0) > 0)
+    r.equal("batches that failed", int(r.text("bad.txt") or -1), 0)
+    after = r.json("after.json")
+    r.equal("counts after the last load", after.get("counters", {}).get("total_mappings"), 10)
+    r.equal("missed hits", after.get("missed"), 0)
