@@ -6,13 +6,14 @@
 
 void *rows_add(void *table, size_t *count, size_t row_bytes)
 {
-	void *rows;
+	void *rows, *more;
 
 	memcpy(&rows, table, sizeof(rows));
 	if (!(*count & (*count - 1))) {
-		rows = reallocarray(rows, *count ? *count * 2 : 1, row_bytes);
-		if (!rows)
+		more = reallocarray(rows, *count ? *count * 2 : 1, row_bytes);
+		if (!more)
 			return NULL;
+		rows = more;
 		memcpy(table, &rows, sizeof(rows));
 	}
 	return memset((char *)rows + row_bytes * (*count)++, 0, row_bytes);
