@@ -43,6 +43,11 @@ struct sysroot {
 int sysroot_open(struct sysroot *root, const char *dir, struct p2p_error *err);
 void sysroot_close(struct sysroot *root);
 
+/* A file opened for reading (regular files only), for pread(2) at the places wanted:
+ * a descriptor, the caller's to close, or -1. */
+int sysroot_file(const struct sysroot *root, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* A whole file, malloc'd, with a NUL behind it; `size` (may be NULL) gets its
  * length.  NULL with errno when it cannot be read or is larger than `limit`. */
 char *sysroot_read(const struct sysroot *root, size_t limit, size_t *size, const char *format, ...)

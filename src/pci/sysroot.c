@@ -122,6 +122,13 @@ void sysroot_close(struct sysroot *root)
 
 /* ---- reading ---- */
 
+int sysroot_file(const struct sysroot *root, const char *format, ...)
+{
+	char path[PATH_MAX];
+
+	return MAKE_PATH(path, format) ? -1 : open_file(root, path);
+}
+
 /* Up to `room` bytes from the file's beginning. */
 static ssize_t read_up_to(int fd, char *to, size_t room)
 {
