@@ -53,7 +53,7 @@ struct trace_metadata {
 	const char *uname;
 	const char *const *cpu_stats; /* "CPU: N\n" and the text of per_cpu/cpuN/stats */
 	size_t cpu_stat_count;
-	const char *private_text; /* see private_option.h */
+	const char *private_text; /* see private_option.h; NULL: none */
 	const struct write_buffer *buffers; /* the main one first */
 	size_t buffer_count;
 };

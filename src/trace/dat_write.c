@@ -151,7 +151,8 @@ static void put_common_options(FILE *to, const struct trace_metadata *metadata)
 	put_text_option(to, OPTION_VERSION, writer);
 	for (size_t i = 0; i < metadata->cpu_stat_count; i++)
 		put_text_option(to, OPTION_CPUSTAT, metadata->cpu_stats[i]);
-	put_text_option(to, PRIVATE_OPTION_ID, metadata->private_text);
+	if (metadata->private_text)
+		put_text_option(to, PRIVATE_OPTION_ID, metadata->private_text);
 }
 
 /* Bytes under construction: a section's or an option's size stands before it. */
