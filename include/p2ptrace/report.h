@@ -25,7 +25,7 @@ struct pair_row {
 	const char *client, *provider, *type;
 	int64_t dist;
 	uint64_t maps, unmaps, failed, bytes;
-	uint64_t outstanding, outstanding_bytes;
+	uint64_t outstanding, outstanding_bytes, peak_bytes;
 	uint64_t ambiguous; /* lifetimes whose key was open several times */
 	const struct histogram *lifetime; /* NULL: the clock or the keys do not tell */
 };
@@ -42,7 +42,7 @@ struct process_row {
 struct pool_row {
 	const char *provider;
 	uint64_t allocs, failed, bytes, frees, free_bytes;
-	uint64_t outstanding, outstanding_bytes;
+	uint64_t outstanding, outstanding_bytes, peak_bytes;
 	const struct histogram *lifetime;
 };
 
@@ -70,8 +70,10 @@ extern const struct column type_columns[], pair_columns[], process_columns[], po
 int report_make(struct report *report, const struct analysis *analysis, struct p2p_error *err);
 void report_free(struct report *report);
 
-/* The documents.  `top` rows of a table at most, 0: all. */
-void report_print_json(const struct report *report, FILE *out);
+/* The documents.  `groups` and `times` are tables to add, or NULL; `top` rows of a
+ * table at most, 0: all. */
+void report_print_json(const struct report *report, FILE *out, const struct table *groups,
+		       const struct table *times);
 void report_print_text(const struct report *report, FILE *out, size_t top);
 
 /* What stands above every text: loss, truncation, guesses; nothing when all is well. */

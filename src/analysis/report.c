@@ -35,6 +35,7 @@ const struct column pair_columns[] = {
 	{ CELL_BYTES, "bytes", "BYTES", PAIR(bytes), IN_ALL },
 	{ CELL_COUNT, "outstanding", "OPEN", PAIR(outstanding), IN_ALL },
 	{ CELL_BYTES, "outstanding_bytes", "OPEN BYTES", PAIR(outstanding_bytes), IN_ALL },
+	{ CELL_BYTES, "peak_bytes", "PEAK", PAIR(peak_bytes), IN_CSV | IN_JSON },
 	{ CELL_COUNT, "failed", "FAILED", PAIR(failed), IN_CSV | IN_JSON },
 	{ CELL_COUNT, "ambiguous", "AMBIGUOUS", PAIR(ambiguous), IN_CSV | IN_JSON },
 	{ CELL_P50, "lifetime_p50_ns", "LIFE P50", PAIR(lifetime), IN_WIDE },
@@ -70,6 +71,7 @@ const struct column pool_columns[] = {
 	{ CELL_BYTES, "free_bytes", "FREED", POOL(free_bytes), IN_ALL },
 	{ CELL_COUNT, "outstanding", "OPEN", POOL(outstanding), IN_ALL },
 	{ CELL_BYTES, "outstanding_bytes", "OPEN BYTES", POOL(outstanding_bytes), IN_ALL },
+	{ CELL_BYTES, "peak_bytes", "PEAK", POOL(peak_bytes), IN_ALL },
 	{ CELL_P50, "lifetime_p50_ns", "LIFE P50", POOL(lifetime), IN_WIDE },
 	{ CELL_P99, "lifetime_p99_ns", "P99", POOL(lifetime), IN_WIDE },
 	{ CELL_MAX, "lifetime_max_ns", "MAX", POOL(lifetime), IN_WIDE },
@@ -121,6 +123,7 @@ static bool add_pair(struct report *report, const struct path *path,
 	row->bytes = totals->no_size ? NOT_KNOWN : path->kind == KIND_MAP ? totals->bytes : 0;
 	row->outstanding = totals->open;
 	row->outstanding_bytes = totals->no_size ? NOT_KNOWN : totals->open_bytes;
+	row->peak_bytes = totals->no_size ? NOT_KNOWN : totals->peak_bytes;
 	row->ambiguous = totals->ambiguous;
 	row->dist = totals->dist < 0 ? NUMBER_NOT_KNOWN : totals->dist;
 	row->lifetime = known ? &totals->lifetimes : NULL;
@@ -146,6 +149,7 @@ static bool add_pool(struct report *report, const struct path *path,
 	row->free_bytes = totals->end_bytes;
 	row->outstanding = totals->open;
 	row->outstanding_bytes = totals->no_size ? NOT_KNOWN : totals->open_bytes;
+	row->peak_bytes = totals->no_size ? NOT_KNOWN : totals->peak_bytes;
 	row->lifetime = report->lifetimes_known && !totals->no_addr && begins ? &totals->lifetimes
 									      : NULL;
 	return true;
@@ -192,6 +196,7 @@ static void fold_pairs(struct report *report)
 		into->outstanding += row->outstanding;
 		into->outstanding_bytes =
 			add_known(into->outstanding_bytes, row->outstanding_bytes);
+		into->peak_bytes = add_known(into->peak_bytes, row->peak_bytes);
 		into->ambiguous += row->ambiguous;
 		into->dist = into->dist == NUMBER_NOT_KNOWN ? row->dist : into->dist;
 		if (!into->lifetime || (row->lifetime && row->lifetime->count))
@@ -220,6 +225,7 @@ static void fold_pools(struct report *report)
 		into->outstanding += row->outstanding;
 		into->outstanding_bytes =
 			add_known(into->outstanding_bytes, row->outstanding_bytes);
+		into->peak_bytes = add_known(into->peak_bytes, row->peak_bytes);
 		into->lifetime = into->lifetime ? into->lifetime : row->lifetime;
 	}
 	report->pool_count = kept;

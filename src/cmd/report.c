@@ -1,91 +1,164 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <string.h>
-
 #include "p2ptrace/command.h"
+#include "p2ptrace/groups.h"
 #include "p2ptrace/input.h"
 #include "p2ptrace/report.h"
 
+/* Stretches of a timeline: what fits a screen. */
+#define BINS_DEFAULT 30
+#define BINS_MAX 100000
+
 struct report_options {
 	struct analysis_options analysis;
-	bool json, csv;
-	const char *by;
-	uint64_t top;
+	bool json, csv, histograms, timeline;
+	const char *by, *sort, *columns;
+	uint64_t top, bins;
 };
 
 static const struct option_spec options[] = {
 	{ .kind = OPTION_GROUP,
 	  .group = analysis_option_table,
 	  .offset = offsetof(struct report_options, analysis) },
+	{ OPTION_STRING, 0, "by", "KEYS",
+	  "one table by type, pair, client, provider, pid, tid, comm, cpu",
+	  .offset = offsetof(struct report_options, by) },
+	{ OPTION_STRING, 0, "sort", "COLUMN", "with --by: order of the rows (default maps)",
+	  .offset = offsetof(struct report_options, sort) },
+	{ OPTION_STRING, 'F', "fields", "COLUMN,...", "with --by: the columns to show",
+	  .offset = offsetof(struct report_options, columns) },
+	{ OPTION_U64, 0, "top", "N", "rows of each table in text (default 20; 0: all)",
+	  .offset = offsetof(struct report_options, top) },
+	{ OPTION_FLAG, 0, "hist", NULL, "lifetimes as histograms, per map type and pair",
+	  .offset = offsetof(struct report_options, histograms) },
+	{ OPTION_FLAG, 0, "timeline", NULL, "maps, bytes and what is held, over time",
+	  .offset = offsetof(struct report_options, timeline) },
+	{ OPTION_U64, 0, "bins", "N", "stretches of the timeline (default 30)",
+	  .offset = offsetof(struct report_options, bins) },
 	{ OPTION_FLAG, 0, "json", NULL, "one JSON object (schema p2ptrace.report/1)",
 	  .offset = offsetof(struct report_options, json) },
-	{ OPTION_FLAG, 0, "csv", NULL, "one table as CSV: by --by, default the map types",
+	{ OPTION_FLAG, 0, "csv", NULL, "one table as CSV: map types, --by's or the timeline",
 	  .offset = offsetof(struct report_options, csv) },
-	{ OPTION_STRING, 0, "by", "KEY", "the one table to show: type, pair, provider, pid",
-	  .offset = offsetof(struct report_options, by) },
-	{ OPTION_U64, 0, "top", "N", "rows of each table (default 20; 0: all)",
-	  .offset = offsetof(struct report_options, top) },
 	{ .kind = OPTION_END },
 };
 
-static int choose_table(const struct report *report, const char *by, struct table *table,
-			struct p2p_error *err)
-{
-	const struct {
-		const char *by;
-		struct table table;
-	} tables[] = {
-		{ "type",
-		  { type_columns, report->types, report->type_count, sizeof(*report->types),
-		    NULL } },
-		{ "pair",
-		  { pair_columns, report->pairs, report->pair_count, sizeof(*report->pairs),
-		    NULL } },
-		{ "provider",
-		  { pool_columns, report->pools, report->pool_count, sizeof(*report->pools),
-		    NULL } },
-		{ "pid",
-		  { process_columns, report->processes, report->process_count,
-		    sizeof(*report->processes), NULL } },
-	};
+/* The rows asked for beside the report itself. */
+struct extras {
+	struct groups groups;
+	struct column columns[GROUP_COLUMNS_MAX];
+	struct table by, times;
+};
 
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-		if (!strcmp(tables[i].by, by)) {
-			*table = tables[i].table;
-			return 0;
-		}
-	return p2p_fail_usage(err, "--by %s: not one of type, pair, provider, pid", by);
+static int check_options(struct report_options *given, struct p2p_error *err)
+{
+	struct column columns[GROUP_COLUMNS_MAX];
+	struct table table = { .columns = columns, .wanted = given->columns };
+
+	if (given->json && given->csv)
+		return p2p_fail_usage(err, "--json and --csv exclude each other");
+	if (given->csv && given->by && given->timeline)
+		return p2p_fail_usage(err, "--csv prints one table: --by or --timeline");
+	if ((given->sort || given->columns) && !given->by)
+		return p2p_fail_usage(err, "--sort and -F go with --by");
+	if (given->bins < 1 || given->bins > BINS_MAX)
+		return p2p_fail_usage(err, "--bins: 1 to %d", BINS_MAX);
+	given->analysis.bins = given->timeline ? given->bins : 0;
+	if (!given->by)
+		return 0;
+	if (group_by_parse(given->by, &given->analysis.by, err))
+		return -1;
+	group_columns(given->analysis.by, columns);
+	if (given->sort && !table_column(columns, given->sort))
+		return p2p_fail_usage(err, "--sort %s: no such column", given->sort);
+	return table_check_wanted(&table, err) ? p2p_error_prefix(err, "-F") : 0;
+}
+
+static void print_histograms(const struct report *report)
+{
+	char title[512];
+
+	for (size_t i = 0; i < report->type_count; i++)
+		if (report->types[i].lifetime && report->types[i].lifetime->count)
+			chart_histogram(stdout, report->types[i].type, report->types[i].lifetime);
+	for (size_t i = 0; i < report->pair_count; i++) {
+		const struct pair_row *pair = &report->pairs[i];
+
+		snprintf(title, sizeof(title), "%s -> %s %s", pair->client, pair->provider,
+			 pair->type);
+		if (pair->lifetime && pair->lifetime->count)
+			chart_histogram(stdout, title, pair->lifetime);
+	}
+}
+
+static void print_text(const struct report *report, const struct report_options *given,
+		       const struct extras *extras)
+{
+	if (!given->by && !given->timeline && !given->histograms) {
+		report_print_text(report, stdout, given->top);
+		return;
+	}
+	analysis_print_caveats(report->analysis, stdout);
+	if (given->by)
+		table_print_text(&extras->by, stdout, given->top);
+	if (given->timeline)
+		chart_timeline(stdout, &extras->groups);
+	if (given->histograms)
+		print_histograms(report);
+}
+
+static void print_csv(const struct report *report, const struct report_options *given,
+		      const struct extras *extras)
+{
+	struct table types = { type_columns, report->types, report->type_count,
+			       sizeof(*report->types), NULL };
+
+	if (given->by)
+		table_print_csv(&extras->by, stdout);
+	else if (given->timeline)
+		table_print_csv(&extras->times, stdout);
+	else
+		table_print_csv(&types, stdout);
 }
 
 static int print(const struct report *report, const struct report_options *given,
 		 struct p2p_error *err)
 {
-	struct table table;
+	struct extras extras = { 0 };
+	const struct groups *groups = &extras.groups;
 
-	if (given->by || given->csv)
-		if (choose_table(report, given->by ? given->by : "type", &table, err))
+	if (given->by || given->timeline) {
+		if (groups_make(&extras.groups, report->analysis, err))
 			return -1;
+		group_columns(given->analysis.by, extras.columns);
+		if (groups_sort(&extras.groups, extras.columns, given->sort, err)) {
+			groups_free(&extras.groups);
+			return -1;
+		}
+		extras.by = (struct table){ extras.columns, groups->rows, groups->row_count,
+					    sizeof(*groups->rows), given->columns };
+		extras.times = (struct table){ time_columns, groups->times, groups->time_count,
+					       sizeof(*groups->times), NULL };
+	}
 	if (given->json)
-		report_print_json(report, stdout);
+		report_print_json(report, stdout, given->by ? &extras.by : NULL,
+				  given->timeline ? &extras.times : NULL);
 	else if (given->csv)
-		table_print_csv(&table, stdout);
-	else if (given->by)
-		table_print_text(&table, stdout, given->top);
+		print_csv(report, given, &extras);
 	else
-		report_print_text(report, stdout, given->top);
+		print_text(report, given, &extras);
+	groups_free(&extras.groups);
 	return P2P_OK;
 }
 
 static int run(int argc, char **argv, struct p2p_error *err)
 {
-	struct report_options given = { .top = 20 };
+	struct report_options given = { .top = 20, .bins = BINS_DEFAULT };
 	struct analysis *analysis;
 	struct report report;
 	int status = -1;
 
-	if (input_parse(argc, argv, options, &given, &given.analysis, err))
+	if (input_parse(argc, argv, options, &given, &given.analysis, err) ||
+	    check_options(&given, err))
 		return -1;
-	if (given.json && given.csv)
-		return p2p_fail_usage(err, "--json and --csv exclude each other");
 	analysis = input_analyse(&given.analysis, given.json || given.csv, err);
 	if (!analysis)
 		return -1;

@@ -72,7 +72,8 @@ static void json_known(struct json *json, const char *key, uint64_t value, bool 
 		json_null(json, key);
 }
 
-void report_print_json(const struct report *report, FILE *out)
+void report_print_json(const struct report *report, FILE *out, const struct table *groups,
+		       const struct table *times)
 {
 	const struct analysis *analysis = report->analysis;
 	bool ns = analysis->recording.ns;
@@ -124,5 +125,9 @@ void report_print_json(const struct report *report, FILE *out)
 	json_end_object(&json);
 	json_u64(&json, "threads_without_process", analysis->unknown_tgids);
 	print_filters(&analysis->selection, &json);
+	if (groups)
+		table_print_json(groups, &json, "groups");
+	if (times)
+		table_print_json(times, &json, "timeline");
 	json_end_object(&json);
 }

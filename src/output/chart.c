@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <inttypes.h>
+#include <math.h>
+
+#include "p2ptrace/groups.h"
+#include "p2ptrace/text.h"
+
+#define HISTOGRAM_BAR 40
+#define TIMELINE_BAR 24
+
+void chart_bar(FILE *out, double fraction, int width)
+{
+	static const char *const eighths[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
+	int units, used;
+
+	fraction = fraction > 1 ? 1 : fraction > 0 ? fraction : 0;
+	if (text_utf8_wanted()) {
+		units = (int)lround(fraction * width * 8);
+		/* What is there shows. */
+		units = fraction > 0 && !units ? 1 : units;
+		for (int i = 0; i < units / 8; i++)
+			fputs("█", out);
+		fputs(eighths[units % 8], out);
+		used = units / 8 + !!(units % 8);
+	} else {
+		used = (int)lround(fraction * width);
+		used = fraction > 0 && !used ? 1 : used;
+		for (int i = 0; i < used; i++)
+			fputc('#', out);
+	}
+	fprintf(out, "%*s", width - used, "");
+}
+
+/* Values from `low` up to twice that, low being a power of two (or 0). */
+static uint64_t count_octave(const struct histogram *histogram, uint64_t low)
+{
+	uint64_t high = low ? low * 2 - 1 : 0, count = 0;
+
+	for (unsigned int block = 0; block < HISTOGRAM_BLOCKS; block++) {
+		for (unsigned int step = 0; histogram->blocks[block] && step < HISTOGRAM_STEPS;
+		     step++) {
+			uint64_t value = histogram_floor(block, step);
+
+			/* The first block's steps above 0 are octaves' parts as well. */
+			if (value >= low && value <= high)
+				count += histogram->blocks[block][step];
+		}
+	}
+	return count;
+}
+
+void chart_histogram(FILE *out, const char *title, const struct histogram *histogram)
+{
+	uint64_t most = 1;
+	char from[32], to[32], number[32];
+
+	fputc('\n', out);
+	text_print_safe(out, title);
+	if (!histogram || !histogram->count) {
+		fputs(": nothing has ended\n", out);
+		return;
+	}
+	fprintf(out, ": %s lifetimes, mean %s\n",
+		text_count(number, sizeof(number), histogram->count),
+		text_duration(from, sizeof(from), (uint64_t)llround(histogram_mean(histogram))));
+	for (int bit = -1; bit < 63; bit++) {
+		uint64_t count = count_octave(histogram, bit < 0 ? 0 : 1ull << bit);
+
+		most = count > most ? count : most;
+	}
+	for (int bit = -1; bit < 63; bit++) {
+		uint64_t low = bit < 0 ? 0 : 1ull << bit, count;
+
+		if (low * 2 <= histogram->min && histogram->min)
+			continue;
+		if (low > histogram->max)
+			break;
+		count = count_octave(histogram, low);
+		fprintf(out, "%9s - %-9s |", text_duration(from, sizeof(from), low),
+			text_duration(to, sizeof(to), low ? low * 2 : 1));
+		chart_bar(out, (double)count / (double)most, HISTOGRAM_BAR);
+		fprintf(out, "| %s\n", text_count(number, sizeof(number), count));
+	}
+}
+
+void chart_timeline(FILE *out, const struct groups *groups)
+{
+	uint64_t most_bytes = 1, most_open = 1;
+	char start[32], bytes[32], open[32], maps[32];
+
+	for (size_t i = 0; i < groups->time_count; i++) {
+		const struct time_row *row = &groups->times[i];
+
+		most_bytes = row->map_bytes > most_bytes ? row->map_bytes : most_bytes;
+		most_open = row->open_alloc_bytes > most_open ? row->open_alloc_bytes : most_open;
+	}
+	fprintf(out, "\n%10s  %10s  %10s  %6s  %-*s  %10s  %-*s\n", "START", "MAPS", "MAPPED",
+		"DIRECT", TIMELINE_BAR, "", "HELD", TIMELINE_BAR, "");
+	for (size_t i = 0; i < groups->time_count; i++) {
+		const struct time_row *row = &groups->times[i];
+		char direct[16] = "-";
+
+		if (row->maps)
+			snprintf(direct, sizeof(direct), "%.0f %%",
+				 100.0 * (double)row->direct / (double)row->maps);
+		fprintf(out, "%10s  %10s  %10s  %6s  ",
+			row->start == NOT_KNOWN ? "-"
+						: text_duration(start, sizeof(start), row->start),
+			text_count(maps, sizeof(maps), row->maps),
+			text_bytes(bytes, sizeof(bytes), row->map_bytes), direct);
+		chart_bar(out, (double)row->map_bytes / (double)most_bytes, TIMELINE_BAR);
+		fprintf(out, "  %10s  ", text_bytes(open, sizeof(open), row->open_alloc_bytes));
+		chart_bar(out, (double)row->open_alloc_bytes / (double)most_open, TIMELINE_BAR);
+		fputc('\n', out);
+	}
+}
