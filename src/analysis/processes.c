@@ -89,6 +89,16 @@ static bool load_threads(struct processes *processes)
 		slot->tgid = processes->recording->threads[i].tgid;
 		slot->known_tgid = true;
 	}
+	/* What has threads is a process: its own first thread. */
+	for (size_t i = 0; i < processes->recording->thread_count; i++) {
+		uint32_t tgid = processes->recording->threads[i].tgid;
+		struct process_slot *slot = get(processes, tgid);
+
+		if (!slot)
+			return false;
+		slot->tgid = slot->known_tgid ? slot->tgid : tgid;
+		slot->known_tgid = true;
+	}
 	return true;
 }
 
@@ -160,11 +170,13 @@ enum liveness processes_liveness(const struct processes *processes, uint32_t tgi
 			 : NULL;
 	if (living) {
 		/* Somebody of that number lived: the same, or one that came later? */
-		if (living->start != INT64_MIN && living->start > (int64_t)stamp + START_SLACK)
+		if (living->start != INT64_MIN && living->start > START_SLACK &&
+		    (uint64_t)(living->start - START_SLACK) > stamp)
 			return LIVENESS_GONE;
 		return LIVENESS_ALIVE;
 	}
-	if (recording->liveness)
+	/* A thread of a process that is not known may be one of the living's. */
+	if (recording->liveness && slot->used && slot->known_tgid)
 		return LIVENESS_GONE;
 	/* The leader's exit says that the process ended, unless threads live on; and its
 	 * number may have been given to a new process since. */
