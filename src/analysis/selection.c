@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <ctype.h>
 #include <fnmatch.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -59,6 +59,21 @@ static int parse_patterns(struct patterns *patterns, const char *list, struct p2
 	return patterns->count ? 0 : p2p_fail_usage(err, "'%s' names nothing", list);
 }
 
+/* "8" or "8-10". */
+static int parse_range(char *item, uint64_t range[2], struct p2p_error *err)
+{
+	char *dash = strchr(item, '-');
+
+	if (dash)
+		*dash = '\0';
+	if (text_parse_u64(item, &range[0], err) ||
+	    text_parse_u64(dash ? dash + 1 : item, &range[1], err))
+		return -1;
+	if (range[1] < range[0])
+		return p2p_fail_usage(err, "from %s to %s names nothing", item, dash + 1);
+	return 0;
+}
+
 /* "3,8-10": a table of first and last, one after the other. */
 static int parse_numbers(uint64_t **numbers, size_t *count, const char *list, struct p2p_error *err)
 {
@@ -68,24 +83,19 @@ static int parse_numbers(uint64_t **numbers, size_t *count, const char *list, st
 	if (!list)
 		return 0;
 	copy = strdup(list);
-	for (char *item = copy ? strtok_r(copy, ",", &save) : NULL; item && !result;
+	if (!copy)
+		return p2p_fail(err, "no memory for the filters");
+	for (char *item = strtok_r(copy, ",", &save); item && !result;
 	     item = strtok_r(NULL, ",", &save)) {
-		char *dash = strchr(item, '-');
-		uint64_t first, last, *more;
+		uint64_t *more = reallocarray(*numbers, *count + 2, sizeof(*more));
 
-		if (dash)
-			*dash = '\0';
-		result = text_parse_u64(item, &first, err) ||
-					 (dash && text_parse_u64(dash + 1, &last, err))
-				 ? -1
-				 : 0;
-		more = result ? NULL : reallocarray(*numbers, *count + 2, sizeof(*more));
-		if (!more)
-			break;
-		more[*count] = first;
-		more[*count + 1] = dash ? last : first;
-		*numbers = more;
-		*count += 2;
+		if (more) {
+			*numbers = more;
+			result = parse_range(item, more + *count, err);
+			*count += 2;
+		} else {
+			result = p2p_fail(err, "no memory for the filters");
+		}
 	}
 	free(copy);
 	if (!result && !*count)
@@ -93,39 +103,57 @@ static int parse_numbers(uint64_t **numbers, size_t *count, const char *list, st
 	return result;
 }
 
+/* "40%" of the recording. */
+static bool parse_percent(const char *text, const struct recording *recording, uint64_t *stamp)
+{
+	double value, span = (double)(recording->stop - recording->start);
+	char *end;
+
+	value = strtod(text, &end);
+	if (!isdigit((unsigned char)*text) || strcmp(end, "%") != 0 || !(value <= 100))
+		return false;
+	/* All of it exactly: a double has no room for ns since boot. */
+	*stamp = recording->stop;
+	if (value < 100)
+		*stamp = recording->start + (uint64_t)(span * value / 100);
+	return true;
+}
+
+/* Seconds to ns, exactly; digits beyond ns do not count. */
+static bool parse_seconds(const char *text, uint64_t *ns)
+{
+	uint64_t seconds = 0, part = 0, unit = 1000000000;
+	const char *at = text;
+
+	for (; isdigit((unsigned char)*at) && seconds < UINT64_MAX / 10000000000; at++)
+		seconds = seconds * 10 + (uint64_t)(*at - '0');
+	if (*at == '.')
+		for (at++; isdigit((unsigned char)*at); at++) {
+			unit /= 10;
+			part += unit * (uint64_t)(*at - '0');
+		}
+	*ns = seconds * 1000000000 + part;
+	return at > text + (*text == '.') && !*at;
+}
+
 /* One side of --time: "12.5" and "+0.5" are seconds, "40%" is of the recording. */
 static int parse_moment(const char *text, const struct recording *recording, uint64_t *stamp,
 			struct p2p_error *err)
 {
-	double span = (double)(recording->stop - recording->start), value;
 	bool relative = *text == '+';
-	char *end;
 
-	value = strtod(text + relative, &end);
-	if (end == text + relative || !isfinite(value) || value < 0)
-		goto bad;
-	if (*end == '%' && !end[1] && !relative && value <= 100) {
-		*stamp = recording->start + (uint64_t)(span * value / 100);
+	if (parse_percent(text, recording, stamp))
 		return 0;
-	}
-	if (*end)
-		goto bad;
-	if (relative || recording->ns) {
-		/* Split, because a double has no room for ns since boot. */
-		double whole = floor(value);
-
-		if (value > 1.8e10)
-			goto bad;
-		if (!recording->ns)
-			return p2p_fail_usage(
-				err, "this recording's clock counts no seconds: give stamps "
-				     "as printed, or percent");
-		*stamp = (uint64_t)whole * 1000000000u + (uint64_t)llround((value - whole) * 1e9);
+	if (relative && !recording->ns)
+		return p2p_fail_usage(err, "this recording's clock counts no seconds: give stamps "
+					   "as printed, or percent");
+	if (!recording->ns)
+		return text_parse_u64(text, stamp, err);
+	if (parse_seconds(text + relative, stamp) &&
+	    (!relative || *stamp <= UINT64_MAX - recording->start)) {
 		*stamp += relative ? recording->start : 0;
 		return 0;
 	}
-	return text_parse_u64(text, stamp, err);
-bad:
 	return p2p_fail_usage(err, "'%s' is no moment (examples: 81.25, +0.5, 40%%)", text);
 }
 
