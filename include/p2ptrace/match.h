@@ -58,6 +58,7 @@ struct matcher {
 	const struct paths *paths;
 	/* Set before the first slice: */
 	bool foreign_ends; /* beginnings were filtered: ends without one are not ours */
+	bool provider_filtered, client_filtered; /* the same, of ends that do not name it */
 	struct details *details; /* NULL: not asked for */
 	/* Results: */
 	struct open_table open;

@@ -173,6 +173,8 @@ static int make_matchers(struct analysis *analysis, unsigned int threads, struct
 		if (!matcher_init(&analysis->matchers[i], analysis->file, analysis->paths))
 			return p2p_fail(err, "no memory for the analysis");
 		analysis->matchers[i].foreign_ends = analysis->selection.foreign_ends;
+		analysis->matchers[i].provider_filtered = analysis->selection.given.provider;
+		analysis->matchers[i].client_filtered = analysis->selection.given.client;
 	}
 	return 0;
 }

@@ -257,6 +257,13 @@ static inline void count_end(struct matcher *matcher, enum event_kind kind,
 	}
 }
 
+/* An end that does not name the device that was filtered by may be any device's. */
+static bool is_nobodys(const struct matcher *matcher, const struct path *path)
+{
+	return (matcher->provider_filtered && !path->provider) ||
+	       (matcher->client_filtered && !path->client && path->kind == KIND_UNMAP);
+}
+
 static void take_orphan(struct matcher *matcher, const struct p2p_record *record,
 			enum event_kind kind, uint64_t stamp, uint16_t cpu)
 {
@@ -264,7 +271,7 @@ static void take_orphan(struct matcher *matcher, const struct p2p_record *record
 	struct path_totals *totals;
 	uint32_t thread;
 
-	if (matcher->foreign_ends) {
+	if (matcher->foreign_ends || is_nobodys(matcher, path_at(matcher->paths, record->path))) {
 		matcher->foreign++;
 		return;
 	}
