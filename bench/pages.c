@@ -29,21 +29,17 @@ static void put_u32(struct cpu_pages *cpu, uint32_t value)
 
 /* ---- pages ---- */
 
-/* The rest of a page may be a discarded record, or one word of padding: then the page
- * counts as full, and the number of a mark finds no room. */
+/* The rest of a page may be a discarded record: then the page counts as full, and the
+ * number of a mark finds no room. */
 static void pad(struct pages *pages, struct cpu_pages *cpu)
 {
 	uint32_t left = room(pages) - cpu->used;
-	uint64_t draw = random_next(&pages->random) % 8;
 
-	if (left >= 8 && draw == 0) {
-		put_u32(cpu, TYPE_PADDING | 1 << 5);
-		put_u32(cpu, left - 4);
-		cpu->used += left - 8;
-	} else if (left >= 4 && draw == 1) {
-		put_u32(cpu, TYPE_PADDING);
-		cpu->used += left - 4;
-	}
+	if (left < 8 || random_next(&pages->random) % 8)
+		return;
+	put_u32(cpu, TYPE_PADDING | 1 << 5);
+	put_u32(cpu, left - 4);
+	cpu->used += left - 8;
 }
 
 static void mark(struct pages *pages, struct cpu_pages *cpu, uint64_t *commit)
