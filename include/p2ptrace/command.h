@@ -29,5 +29,8 @@ extern const struct command cmd_report;
 extern const struct command cmd_leaks;
 extern const struct command cmd_events;
 extern const struct command cmd_info;
+extern const struct command cmd_stat;
+extern const struct command cmd_analyze;
+extern const struct command cmd_check;
 
 #endif

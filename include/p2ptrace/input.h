@@ -7,7 +7,9 @@
 #define P2PTRACE_INPUT_H
 
 #include "p2ptrace/analysis.h"
+#include "p2ptrace/leaks.h"
 #include "p2ptrace/options.h"
+#include "p2ptrace/report.h"
 
 #define INPUT_DEFAULT "p2ptrace.dat"
 
@@ -19,5 +21,16 @@ int input_parse(int argc, char **argv, const struct option_spec *table, void *in
  * said on stderr, since there is no text to say it in. */
 struct analysis *input_analyse(struct analysis_options *options, bool machines,
 			       struct p2p_error *err);
+
+/* All there is to know of a file: its analysis, the rows of the report, the leaks. */
+struct inspection {
+	struct analysis *analysis;
+	struct report report;
+	struct leaks leaks;
+};
+
+int inspect(struct inspection *inspection, struct analysis_options *options, uint64_t min_age,
+	    bool machines, struct p2p_error *err);
+void inspection_free(struct inspection *inspection);
 
 #endif

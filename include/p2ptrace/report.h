@@ -78,6 +78,8 @@ void report_print_text(const struct report *report, FILE *out, size_t top);
 
 /* What stands above every text: loss, truncation, guesses; nothing when all is well. */
 void analysis_print_caveats(const struct analysis *analysis, FILE *out);
+/* Of these only what is no finding of its own: guesses, clocks, unknown threads. */
+void analysis_print_notes(const struct analysis *analysis, FILE *out);
 
 /* The name of a process for people: "<...>" when not known. */
 const char *analysis_comm(const struct analysis *analysis, uint32_t pid, uint32_t event_comm);

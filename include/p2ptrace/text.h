@@ -50,4 +50,7 @@ int text_parse_duration(const char *text, uint64_t *ns, struct p2p_error *err);
 /* Whether stdout's bytes may be UTF-8 (LC_ALL, LC_CTYPE, LANG). */
 bool text_utf8_wanted(void);
 
+/* Whether stdout is a terminal that may be coloured (NO_COLOR, TERM=dumb). */
+bool text_colour_wanted(void);
+
 #endif

@@ -39,3 +39,23 @@ struct analysis *input_analyse(struct analysis_options *options, bool machines,
 			 (unsigned long long)analysis->lost);
 	return analysis;
 }
+
+int inspect(struct inspection *inspection, struct analysis_options *options, uint64_t min_age,
+	    bool machines, struct p2p_error *err)
+{
+	*inspection = (struct inspection){ .analysis = input_analyse(options, machines, err) };
+	if (!inspection->analysis)
+		return -1;
+	if (!report_make(&inspection->report, inspection->analysis, err) &&
+	    !leaks_find(&inspection->leaks, inspection->analysis, min_age, err))
+		return 0;
+	inspection_free(inspection);
+	return -1;
+}
+
+void inspection_free(struct inspection *inspection)
+{
+	leaks_free(&inspection->leaks);
+	report_free(&inspection->report);
+	analysis_free(inspection->analysis);
+}

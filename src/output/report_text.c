@@ -28,18 +28,10 @@ static void print_loss(const struct analysis *analysis, FILE *out)
 	      out);
 }
 
-void analysis_print_caveats(const struct analysis *analysis, FILE *out)
+void analysis_print_notes(const struct analysis *analysis, FILE *out)
 {
 	bool guessed = false;
 
-	print_loss(analysis, out);
-	if (analysis->truncated)
-		fputs("TRUNCATED: the file is cut off; what follows is what it still holds\n", out);
-	if (analysis->damaged)
-		fprintf(out,
-			"DAMAGED: %" PRIu64
-			" pages or records do not hold together and are not counted\n",
-			analysis->damaged);
 	for (size_t i = 0; i < analysis->schema->layout_count; i++)
 		guessed |= analysis->schema->layouts[i].guessed_types;
 	if (guessed)
@@ -63,6 +55,19 @@ void analysis_print_caveats(const struct analysis *analysis, FILE *out)
 		      out);
 	if (!analysis->recording.ns)
 		fputs("note: this clock does not count nanoseconds: there are no durations\n", out);
+}
+
+void analysis_print_caveats(const struct analysis *analysis, FILE *out)
+{
+	print_loss(analysis, out);
+	if (analysis->truncated)
+		fputs("TRUNCATED: the file is cut off; what follows is what it still holds\n", out);
+	if (analysis->damaged)
+		fprintf(out,
+			"DAMAGED: %" PRIu64
+			" pages or records do not hold together and are not counted\n",
+			analysis->damaged);
+	analysis_print_notes(analysis, out);
 }
 
 static void print_head(const struct report *report, FILE *out)
