@@ -208,6 +208,18 @@ static void meet_older(struct truth *truth, uint32_t slot, struct open_begin *be
 	}
 }
 
+static void note_peak(struct truth *truth, const struct open_begin *begin)
+{
+	struct pair_truth *pair =
+		&truth->pairs[pair_of(truth, begin->client, begin->provider, begin->type)];
+	struct pool_truth *pool = &truth->pools[begin->provider];
+
+	if (begin->pool && pool->open_bytes > pool->peak_bytes)
+		pool->peak_bytes = pool->open_bytes;
+	else if (!begin->pool && pair->open_bytes > pair->peak_bytes)
+		pair->peak_bytes = pair->open_bytes;
+}
+
 static void open_slot(struct truth *truth, const struct gen_event *event, uint64_t stamp,
 		      uint32_t process, uint32_t slot)
 {
@@ -233,6 +245,7 @@ static void open_slot(struct truth *truth, const struct gen_event *event, uint64
 	};
 	meet_older(truth, slot, begin);
 	count_open(truth, begin, 1, (int64_t)event->size);
+	note_peak(truth, begin);
 	for (at = &truth->slots[slot]; *at; at = &truth->open[*at].next)
 		;
 	*at = index;

@@ -41,14 +41,14 @@ struct lifetime_totals {
 /* One client, provider and type. */
 struct pair_truth {
 	uint64_t maps, failed, failed_bytes, unmaps, bytes;
-	uint64_t open, open_bytes, ambiguous, superseded;
+	uint64_t open, open_bytes, peak_bytes, ambiguous, superseded;
 	bool dist_known;
 	struct lifetime_totals lifetimes;
 };
 
 struct pool_truth {
 	uint64_t allocs, failed, bytes, frees, free_bytes;
-	uint64_t open, open_bytes, superseded;
+	uint64_t open, open_bytes, peak_bytes, superseded;
 	struct lifetime_totals lifetimes;
 };
 

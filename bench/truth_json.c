@@ -143,6 +143,13 @@ static void put_bytes(const struct truth *truth, struct json *json, const char *
 		json_u64(json, key, bytes);
 }
 
+/* Among equal stamps it is not the model that says what came first. */
+static void put_peak(const struct truth *truth, struct json *json, uint64_t bytes)
+{
+	if (!truth->options->equal_stamps)
+		put_bytes(truth, json, "peak_bytes", bytes);
+}
+
 static void put_pair(const struct truth *truth, struct json *json, uint32_t index)
 {
 	const struct pair_truth *pair = &truth->pairs[index];
@@ -163,6 +170,7 @@ static void put_pair(const struct truth *truth, struct json *json, uint32_t inde
 	put_bytes(truth, json, "bytes", pair->bytes);
 	json_u64(json, "outstanding", pair->open);
 	put_bytes(truth, json, "outstanding_bytes", pair->open_bytes);
+	put_peak(truth, json, pair->peak_bytes);
 	json_u64(json, "ambiguous", pair->ambiguous);
 	put_lifetimes(truth, json, "lifetime_ns", &pair->lifetimes,
 		      group_values(truth, index, &pair->lifetimes));
@@ -222,6 +230,7 @@ static void put_pools(const struct truth *truth, struct json *json)
 		put_bytes(truth, json, "free_bytes", pool->free_bytes);
 		json_u64(json, "outstanding", pool->open);
 		put_bytes(truth, json, "outstanding_bytes", pool->open_bytes);
+		put_peak(truth, json, pool->peak_bytes);
 		put_lifetimes(truth, json, "lifetime_ns", &pool->lifetimes,
 			      group_values(truth, pair_count(truth) + i, &pool->lifetimes));
 		json_end_object(json);
