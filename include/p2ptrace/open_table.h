@@ -38,6 +38,7 @@ struct open_entry {
 	bool ambiguous : 1; /* its key was open more than once */
 	bool linked : 1; /* found by its key; a root may be closed before its pieces */
 	bool used : 1;
+	bool divided : 1; /* a part of it was closed */
 };
 
 struct open_tree;
@@ -149,9 +150,9 @@ bool open_table_shrink(struct open_table *table, uint32_t entry, uint64_t addr, 
 /* A further piece of the entry's root; 0 without memory. */
 uint32_t open_table_split(struct open_table *table, uint32_t entry, uint64_t addr, uint64_t size);
 
-/* The oldest entry of the device that reaches into [addr, addr + size), whatever its
- * key; 0 if none.  Makes the device's tree. */
-uint32_t open_table_overlap(struct open_table *table, uint32_t device, uint64_t addr,
-			    uint64_t size);
+/* The oldest entry of the device that covers `addr`, whatever its key; else the one at
+ * the lowest address behind it and below `to`, the oldest there; 0 if none.  Makes the
+ * device's tree. */
+uint32_t open_table_reach(struct open_table *table, uint32_t device, uint64_t addr, uint64_t to);
 
 #endif

@@ -156,8 +156,8 @@ static bool add_entry(struct finder *finder, uint32_t root, uint64_t bytes)
 	name_path(analysis, leak, path_at(analysis->paths, entry->totals->path));
 	leak->pid = pid;
 	leak->tid = tid;
-	leak->comm = analysis_comm(analysis, pid,
-				   finder->matcher->beginnings[entry->beginning].comm);
+	leak->comm =
+		analysis_comm(analysis, pid, finder->matcher->beginnings[entry->beginning].comm);
 	leak->stack = finder->matcher->beginnings[entry->beginning].stack;
 	leak->addr = entry->addr;
 	leak->has_addr = true;

@@ -211,6 +211,7 @@ static uint64_t close_range(struct matcher *matcher, uint32_t index, uint64_t fr
 		return bytes;
 	}
 	entry->totals->open_bytes -= bytes;
+	entry->divided = true;
 	if (low == first) {
 		ok = open_table_shrink(&matcher->open, index, high, end - high);
 	} else if (high == end) {
@@ -347,7 +348,7 @@ static uint64_t close_rest(struct matcher *matcher, uint32_t device, uint64_t at
 		uint64_t end;
 
 		if (!index)
-			index = open_table_overlap(&matcher->open, device, at, to - at);
+			index = open_table_reach(&matcher->open, device, at, to);
 		if (!index)
 			break;
 		end = open_entry_at(&matcher->open, index)->addr +
@@ -365,11 +366,12 @@ static uint32_t find_begin(struct matcher *matcher, const struct p2p_record *rec
 {
 	uint32_t head = open_table_find(&matcher->open, record->device, record->addr);
 	bool no_size = record->flags & RECORD_NO_SIZE;
+	uint64_t to = record->addr + (no_size ? 1 : record->size);
 
 	if (head)
 		return choose_entry(matcher, head, record->size, no_size);
-	return open_table_overlap(&matcher->open, record->device, record->addr,
-				  no_size ? 1 : record->size);
+	return open_table_reach(&matcher->open, record->device, record->addr,
+				to < record->addr ? UINT64_MAX : to);
 }
 
 /* Any end, by all the rules. */
@@ -397,7 +399,7 @@ static __attribute__((noinline)) void take_end_slowly(struct matcher *matcher,
 	entry = open_entry_at(&matcher->open, index);
 	end = entry->addr + entry->size;
 	if (record->flags & RECORD_NO_SIZE)
-		to = entry->addr == from ? end : from + PAGE_BYTES;
+		to = entry->addr == from && !entry->divided ? end : from + PAGE_BYTES;
 	totals = open_entry_at(&matcher->open, entry->root)->totals;
 	thread = open_entry_at(&matcher->open, entry->root)->thread;
 	origin = origin_of(matcher, entry);

@@ -145,22 +145,37 @@ static uint32_t tree_remove(const struct open_table *table, uint32_t at, uint32_
 	return at;
 }
 
-/* The oldest entry that reaches into [from, to): by stamp, then by entry. */
-static void tree_search(const struct open_table *table, uint32_t at, uint64_t from, uint64_t to,
-			uint32_t *best)
+/* The oldest entry that covers `addr`: by stamp, then by entry. */
+static void tree_search(const struct open_table *table, uint32_t at, uint64_t addr, uint32_t *best)
 {
 	const struct open_entry *entry = &table->entries[at];
 
-	if (!at || table->nodes[at].end <= from)
+	if (!at || table->nodes[at].end <= addr)
 		return;
-	tree_search(table, table->nodes[at].left, from, to, best);
-	if (entry->addr >= to)
+	tree_search(table, table->nodes[at].left, addr, best);
+	if (entry->addr > addr)
 		return;
-	if (entry_end(entry) > from &&
+	if (entry_end(entry) > addr &&
 	    (!*best || entry->stamp < table->entries[*best].stamp ||
 	     (entry->stamp == table->entries[*best].stamp && at < *best)))
 		*best = at;
-	tree_search(table, table->nodes[at].right, from, to, best);
+	tree_search(table, table->nodes[at].right, addr, best);
+}
+
+/* The lowest address behind `addr` that an entry begins at; UINT64_MAX if none. */
+static uint64_t tree_next(const struct open_table *table, uint32_t at, uint64_t addr)
+{
+	uint64_t next = UINT64_MAX;
+
+	while (at) {
+		if (table->entries[at].addr > addr) {
+			next = table->entries[at].addr;
+			at = table->nodes[at].left;
+		} else {
+			at = table->nodes[at].right;
+		}
+	}
+	return next;
 }
 
 static bool make_nodes(struct open_table *table)
@@ -409,11 +424,11 @@ uint32_t open_table_split(struct open_table *table, uint32_t index, uint64_t add
 	return relink_entry(table, piece) ? piece : 0;
 }
 
-uint32_t open_table_overlap(struct open_table *table, uint32_t device, uint64_t addr, uint64_t size)
+uint32_t open_table_reach(struct open_table *table, uint32_t device, uint64_t addr, uint64_t to)
 {
 	struct open_tree *tree;
-	uint64_t to = addr + (size ? size : 1);
 	uint32_t best = 0;
+	uint64_t next;
 
 	if (!table->slot_used)
 		return 0;
@@ -421,6 +436,9 @@ uint32_t open_table_overlap(struct open_table *table, uint32_t device, uint64_t 
 	if (!tree)
 		return 0;
 	tree->idle = 0;
-	tree_search(table, tree->root, addr, to < addr ? UINT64_MAX : to, &best);
-	return best;
+	tree_search(table, tree->root, addr, &best);
+	if (best)
+		return best;
+	next = tree_next(table, tree->root, addr);
+	return next < to ? open_table_find(table, device, next) : 0;
 }

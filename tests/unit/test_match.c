@@ -247,8 +247,8 @@ static void test_sizeless_ends(void **state)
 		"event p2p_dma_free 302 provider:s addr:u8\n"
 		"100 0 alloc " P "addr=0x10000 size=16384\n"
 		"110 0 alloc " P "addr=0x20000 size=16384\n"
-		"200 0 free " P "addr=0x13000\n"
-		"210 0 free " P "addr=0x11000\n"
+		"200 0 free " P "addr=0x11000\n"
+		"210 0 free " P "addr=0x12000\n" /* the beginning of what is left: a page */
 		"220 0 free " P "addr=0x20000\n",
 		NULL);
 	check_open(&a, 1, 8192, 0, 0);
@@ -292,6 +292,25 @@ static void test_end_across_a_hole(void **state)
 	check_open(&a, 0, 0, 2, 0x2000);
 	assert_int_equal(a.report.map_lifetimes.count, 0);
 	assert_int_equal(pair_of(&a, "c", "p", "THRU_HOST_BRIDGE")->unmaps, 1);
+	analysed_free(&a);
+}
+
+/* What lies in the range is closed in order of address, each byte once, whatever is
+ * older. */
+static void test_range_goes_by_address(void **state)
+{
+	struct analysed a;
+
+	(void)state;
+	analyse(&a,
+		"100 0 map " C "type=3 dma_addr=0x13000 size=0x1000\n"
+		"110 0 map " C "type=3 dma_addr=0x11000 size=0x1000\n"
+		"120 0 map " C "type=3 dma_addr=0x11000 size=0x1000\n"
+		"200 0 unmap " C "type=3 dma_addr=0x10000 size=0x4000\n",
+		NULL);
+	check_open(&a, 0, 0, 1, 0x1000);
+	assert_int_equal(a.report.map_lifetimes.count, 2);
+	assert_int_equal(a.leaks.items[0].stamp, 120);
 	analysed_free(&a);
 }
 
@@ -736,6 +755,7 @@ int main(void)
 		cmocka_unit_test(test_sizeless_ends),
 		cmocka_unit_test(test_one_end_for_several),
 		cmocka_unit_test(test_end_across_a_hole),
+		cmocka_unit_test(test_range_goes_by_address),
 		cmocka_unit_test(test_end_at_the_edge_of_addresses),
 		cmocka_unit_test(test_reuse_of_a_hole),
 		cmocka_unit_test(test_pieces_keep_their_age),
