@@ -281,16 +281,38 @@ static int prepare(struct analysis *analysis, const struct analysis_options *opt
 			      &analysis->processes, err);
 }
 
-static void count_unknown_tgids(struct analysis *analysis)
+static int compare_tids(const void *a, const void *b)
 {
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* A thread may stand in several shards. */
+static bool count_unknown_tgids(struct analysis *analysis)
+{
+	size_t count = 0, room = 0;
+	uint32_t *tids;
+
+	for (unsigned int shard = 0; shard < analysis->shard_count; shard++)
+		room += analysis->matchers[shard].thread_count;
+	tids = calloc(room + 1, sizeof(*tids));
+	if (!tids)
+		return false;
 	for (unsigned int shard = 0; shard < analysis->shard_count; shard++)
 		for (uint32_t i = 0; i < analysis->matchers[shard].thread_count; i++) {
 			uint32_t tid = analysis->matchers[shard].threads[i].tid;
 			bool known;
 
 			processes_tgid(&analysis->processes, tid, &known);
-			analysis->unknown_tgids += !known && tid != TID_INTERRUPT;
+			if (!known && tid != TID_INTERRUPT)
+				tids[count++] = tid;
 		}
+	qsort(tids, count, sizeof(*tids), compare_tids);
+	for (size_t i = 0; i < count; i++)
+		analysis->unknown_tgids += !i || tids[i] != tids[i - 1];
+	free(tids);
+	return true;
 }
 
 static void set_window(struct analysis *analysis)
@@ -329,7 +351,8 @@ int analysis_read(struct analysis *analysis, const struct analysis_options *opti
 {
 	if (run_pipeline(analysis, options, err))
 		return -1;
-	count_unknown_tgids(analysis);
+	if (!count_unknown_tgids(analysis))
+		return p2p_fail(err, "no memory for the analysis");
 	return merge_details(analysis, err);
 }
 

@@ -552,8 +552,6 @@ static inline void open_begin(struct matcher *matcher, const struct p2p_record *
 	}
 	totals->open++;
 	totals->open_bytes += record->size;
-	if (totals->open_bytes > totals->peak_bytes)
-		totals->peak_bytes = totals->open_bytes;
 	entry = open_entry_at(&matcher->open, index);
 	entry->stamp = place->stamp;
 	entry->totals = totals;
@@ -565,6 +563,9 @@ static inline void open_begin(struct matcher *matcher, const struct p2p_record *
 	entry->no_size = (record->flags & RECORD_NO_SIZE) != 0;
 	if (__builtin_expect(oldest != 0, 0))
 		meet_older(matcher, index, oldest, kind == KIND_ALLOC);
+	/* What gave way to this is not held beside it. */
+	if (totals->open_bytes > totals->peak_bytes)
+		totals->peak_bytes = totals->open_bytes;
 }
 
 static inline void count_begin(struct thread_totals *thread, const struct p2p_record *record,

@@ -146,7 +146,7 @@ static bool add_pool(struct report *report, const struct path *path,
 		     : begins	     ? totals->bytes - totals->failed_bytes
 				     : 0;
 	row->frees = totals->ends;
-	row->free_bytes = totals->end_bytes;
+	row->free_bytes = totals->no_size ? NOT_KNOWN : totals->end_bytes;
 	row->outstanding = totals->open;
 	row->outstanding_bytes = totals->no_size ? NOT_KNOWN : totals->open_bytes;
 	row->peak_bytes = totals->no_size ? NOT_KNOWN : totals->peak_bytes;
@@ -221,7 +221,7 @@ static void fold_pools(struct report *report)
 		into->failed += row->failed;
 		into->bytes = add_known(into->bytes, row->bytes);
 		into->frees += row->frees;
-		into->free_bytes += row->free_bytes;
+		into->free_bytes = add_known(into->free_bytes, row->free_bytes);
 		into->outstanding += row->outstanding;
 		into->outstanding_bytes =
 			add_known(into->outstanding_bytes, row->outstanding_bytes);
@@ -416,6 +416,19 @@ static int compare_processes(const void *a, const void *b)
 	return left->pid < right->pid ? -1 : left->pid > right->pid;
 }
 
+/* Where beginnings have no size, a process's sums would be too low. */
+static void hide_unknown_bytes(struct report *report)
+{
+	for (size_t i = 0; i < report->process_count; i++) {
+		struct process_row *row = &report->processes[i];
+
+		if (!report->alloc_bytes_known)
+			row->alloc_bytes = row->free_bytes = NOT_KNOWN;
+		if (!report->map_bytes_known)
+			row->map_bytes = NOT_KNOWN;
+	}
+}
+
 static bool add_processes(struct report *report)
 {
 	const struct analysis *analysis = report->analysis;
@@ -440,10 +453,12 @@ static bool add_processes(struct report *report)
 	}
 	good = fold_threads(report, threads, count);
 	free(threads);
-	if (good)
-		rows_sort(report->processes, report->process_count, sizeof(*report->processes),
-			  compare_processes);
-	return good;
+	if (!good)
+		return false;
+	rows_sort(report->processes, report->process_count, sizeof(*report->processes),
+		  compare_processes);
+	hide_unknown_bytes(report);
+	return true;
 }
 
 /* ---- the whole ---- */
