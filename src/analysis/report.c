@@ -422,9 +422,11 @@ static void hide_unknown_bytes(struct report *report)
 	for (size_t i = 0; i < report->process_count; i++) {
 		struct process_row *row = &report->processes[i];
 
-		if (!report->alloc_bytes_known)
-			row->alloc_bytes = row->free_bytes = NOT_KNOWN;
-		if (!report->map_bytes_known)
+		if (!report->alloc_bytes_known && row->allocs)
+			row->alloc_bytes = NOT_KNOWN;
+		if (!report->alloc_bytes_known && row->frees)
+			row->free_bytes = NOT_KNOWN;
+		if (!report->map_bytes_known && row->maps)
 			row->map_bytes = NOT_KNOWN;
 	}
 }
