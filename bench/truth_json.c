@@ -134,20 +134,21 @@ static bool was_used(const struct pair_truth *pair)
 	return pair->maps || pair->unmaps;
 }
 
-/* Bytes are not known where beginnings have no size. */
-static void put_bytes(const struct truth *truth, struct json *json, const char *key, uint64_t bytes)
+/* Bytes are not known where some beginning has no size. */
+static void put_bytes(const struct truth *truth, struct json *json, const char *key, uint64_t bytes,
+		      bool some)
 {
-	if (truth->options->sizes == SIZES_NONE)
+	if (truth->options->sizes == SIZES_NONE && some)
 		json_null(json, key);
 	else
 		json_u64(json, key, bytes);
 }
 
 /* Among equal stamps it is not the model that says what came first. */
-static void put_peak(const struct truth *truth, struct json *json, uint64_t bytes)
+static void put_peak(const struct truth *truth, struct json *json, uint64_t bytes, bool some)
 {
 	if (!truth->options->equal_stamps)
-		put_bytes(truth, json, "peak_bytes", bytes);
+		put_bytes(truth, json, "peak_bytes", bytes, some);
 }
 
 static void put_pair(const struct truth *truth, struct json *json, uint32_t index)
@@ -167,10 +168,10 @@ static void put_pair(const struct truth *truth, struct json *json, uint32_t inde
 	json_u64(json, "maps", pair->maps);
 	json_u64(json, "unmaps", pair->unmaps);
 	json_u64(json, "failed", pair->failed);
-	put_bytes(truth, json, "bytes", pair->bytes);
+	put_bytes(truth, json, "bytes", pair->bytes, pair->maps);
 	json_u64(json, "outstanding", pair->open);
-	put_bytes(truth, json, "outstanding_bytes", pair->open_bytes);
-	put_peak(truth, json, pair->peak_bytes);
+	put_bytes(truth, json, "outstanding_bytes", pair->open_bytes, pair->maps);
+	put_peak(truth, json, pair->peak_bytes, pair->maps);
 	json_u64(json, "ambiguous", pair->ambiguous);
 	put_lifetimes(truth, json, "lifetime_ns", &pair->lifetimes,
 		      group_values(truth, index, &pair->lifetimes));
@@ -204,7 +205,7 @@ static void put_types(const struct truth *truth, struct json *json)
 		json_object(json, NULL);
 		json_text(json, "type", gen_type_names[type]);
 		json_u64(json, "maps", maps);
-		put_bytes(truth, json, "bytes", bytes);
+		put_bytes(truth, json, "bytes", bytes, maps);
 		json_u64(json, "failed", failed);
 		put_lifetimes(truth, json, "lifetime_ns", &lifetimes,
 			      values_of(truth, 0, pair_count(truth), type));
@@ -225,12 +226,12 @@ static void put_pools(const struct truth *truth, struct json *json)
 		json_text(json, "provider", records_provider(truth->records, i));
 		json_u64(json, "allocs", pool->allocs);
 		json_u64(json, "failed", pool->failed);
-		put_bytes(truth, json, "bytes", pool->bytes);
+		put_bytes(truth, json, "bytes", pool->bytes, pool->allocs);
 		json_u64(json, "frees", pool->frees);
-		put_bytes(truth, json, "free_bytes", pool->free_bytes);
+		put_bytes(truth, json, "free_bytes", pool->free_bytes, pool->allocs);
 		json_u64(json, "outstanding", pool->open);
-		put_bytes(truth, json, "outstanding_bytes", pool->open_bytes);
-		put_peak(truth, json, pool->peak_bytes);
+		put_bytes(truth, json, "outstanding_bytes", pool->open_bytes, pool->allocs);
+		put_peak(truth, json, pool->peak_bytes, pool->allocs);
 		put_lifetimes(truth, json, "lifetime_ns", &pool->lifetimes,
 			      group_values(truth, pair_count(truth) + i, &pool->lifetimes));
 		json_end_object(json);
@@ -249,11 +250,11 @@ static void put_process(const struct truth *truth, struct json *json, uint32_t i
 	json_i64(json, "pid", interrupt ? -1 : (int64_t)truth_pid(truth->options, index));
 	json_text(json, "comm", interrupt ? "[interrupt]" : comm);
 	json_u64(json, "allocs", process->allocs);
-	put_bytes(truth, json, "alloc_bytes", process->alloc_bytes);
+	put_bytes(truth, json, "alloc_bytes", process->alloc_bytes, process->allocs);
 	json_u64(json, "frees", process->frees);
-	put_bytes(truth, json, "free_bytes", process->free_bytes);
+	put_bytes(truth, json, "free_bytes", process->free_bytes, process->frees);
 	json_u64(json, "maps", process->maps);
-	put_bytes(truth, json, "map_bytes", process->map_bytes);
+	put_bytes(truth, json, "map_bytes", process->map_bytes, process->maps);
 	json_u64(json, "unmaps", process->unmaps);
 	json_u64(json, "bus_addr", process->bus_addr);
 	json_u64(json, "thru_host_bridge", process->thru_host_bridge);
@@ -431,13 +432,14 @@ static void put_leaks(const struct truth *truth, const struct pages *pages, stru
 	uint64_t count = 0;
 
 	judge_all(truth, unplaced, totals, NULL);
+	for (int i = 0; i < VERDICTS; i++)
+		count += totals[i].count;
 	json_object(json, "leak_totals");
 	for (int i = 0; i < VERDICTS; i++) {
 		json_object(json, verdicts[i]);
 		json_u64(json, "count", totals[i].count);
-		put_bytes(truth, json, "bytes", totals[i].bytes);
+		put_bytes(truth, json, "bytes", totals[i].bytes, count);
 		json_end_object(json);
-		count += totals[i].count;
 	}
 	json_end_object(json);
 	if (count > LEAKS_MAX) {
@@ -471,9 +473,9 @@ static void put_sums(const struct truth *truth, struct json *json)
 	}
 	json_object(json, "outstanding");
 	json_u64(json, "allocs", allocs);
-	put_bytes(truth, json, "alloc_bytes", alloc_bytes);
+	put_bytes(truth, json, "alloc_bytes", alloc_bytes, truth->events[GEN_ALLOC]);
 	json_u64(json, "maps", maps);
-	put_bytes(truth, json, "map_bytes", map_bytes);
+	put_bytes(truth, json, "map_bytes", map_bytes, truth->events[GEN_MAP]);
 	json_end_object(json);
 	json_object(json, "orphans");
 	json_u64(json, "frees", truth->orphan_frees);
@@ -483,7 +485,7 @@ static void put_sums(const struct truth *truth, struct json *json)
 	json_object(json, "failed");
 	json_u64(json, "allocs", failed_allocs);
 	json_u64(json, "maps", failed_maps);
-	put_bytes(truth, json, "map_bytes", failed_bytes);
+	put_bytes(truth, json, "map_bytes", failed_bytes, truth->events[GEN_MAP]);
 	json_end_object(json);
 }
 
