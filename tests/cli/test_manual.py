@@ -89,6 +89,14 @@ class Pages(unittest.TestCase):
                     self.assertRegex(text, rf"(?m){letter}\b[ ,(]*{name}\b", name)
 
 
+    def test_every_finding_is_described(self):
+        with open(os.path.join(ROOT, "src/analysis/findings.c"), encoding="utf-8") as file:
+            known = set(re.findall(r'SEVERITY_[A-Z]+,\s*"([a-z0-9-]+)"', file.read()))
+        told = section(page("p2ptrace-analyze.1"), "FINDINGS")
+        self.assertGreater(len(known), 5)
+        self.assertLessEqual(known, set(re.findall(r"[a-z0-9-]+", told)))
+
+
 class Json(unittest.TestCase):
     """Every key that a document has stands in the page's section JSON."""
 
@@ -107,6 +115,12 @@ class Json(unittest.TestCase):
 
     def test_leaks(self):
         self.check("leaks")
+
+    def test_analyze(self):
+        self.check("analyze")
+
+    def test_check(self):
+        self.check("check", documents=[json.loads(p2ptrace("check", DEMO, "--json", "--no-loss"))])
 
     def test_info(self):
         self.check("info")
