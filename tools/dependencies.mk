@@ -2,9 +2,10 @@
 #
 # A row: pkg-config name, and the packages of Debian, Fedora and Arch that hold it.
 
-REQUIRED := libtracefs libtraceevent
+REQUIRED := libtracefs libtraceevent libpci
 PACKAGE_libtracefs    := Debian libtracefs-dev, Fedora libtracefs-devel, Arch libtracefs
 PACKAGE_libtraceevent := Debian libtraceevent-dev, Fedora libtraceevent-devel, Arch libtraceevent
+PACKAGE_libpci        := Debian libpci-dev, Fedora pciutils-devel, Arch pciutils
 
 # Found: used.  Not found: the program says what it cannot read.
 OPTIONAL := libzstd zlib
