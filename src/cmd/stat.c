@@ -32,7 +32,7 @@ static int parse_count(void *field, const char *value, struct p2p_error *err)
 {
 	if (text_parse_u64(value, field, err))
 		return -1;
-	return *(uint64_t *)field ? 0 : p2p_fail_usage(err, "at least 1");
+	return *(uint64_t *)field ? 0 : p2p_fail_usage(err, "'%s' is not at least 1", value);
 }
 
 #define FIELD(name) .offset = offsetof(struct stat_options, name)
@@ -97,7 +97,7 @@ static void warn_missing(struct stat_run *stat, const struct counters *now)
 	size_t count = look_for_missing(stat, now, missing);
 
 	for (size_t i = 0; i < count; i++)
-		p2p_warn("missing: %s; %s", missing[i].why, missing[i].remedy);
+		p2p_warn("missing: %s. Remedy: %s", missing[i].why, missing[i].remedy);
 }
 
 static int print_once(struct stat_run *stat, struct p2p_error *err)

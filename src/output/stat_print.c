@@ -64,7 +64,6 @@ static const struct {
 	{ "size_bytes", "SIZE" },     { "available_bytes", "AVAILABLE" },
 	{ "mapped_bytes", "MAPPED" }, { "peak_mapped_bytes", "PEAK MAPPED" },
 	{ "alloc_count", "ALLOCS" },  { "free_count", "FREES" },
-	{ "published", "PUBLISHED" },
 };
 
 #define HEADINGS (sizeof(headings) / sizeof(headings[0]))
@@ -75,12 +74,13 @@ enum { VALUES_MAX = 24 };
 /* A provider's row of the text's table. */
 struct provider_row {
 	const char *device;
+	const char *published; /* yes, no, NULL */
 	uint64_t values[VALUES_MAX];
 };
 
 struct provider_table {
 	const char *names[VALUES_MAX];
-	struct column columns[VALUES_MAX + 2];
+	struct column columns[VALUES_MAX + 3]; /* two more, and the end */
 	size_t count;
 	bool cut;
 };
@@ -95,7 +95,7 @@ static void add_column(struct provider_table *table, const char *name, const cha
 		return;
 	}
 	/* CELL_NUMBER: a count that may be not known. */
-	table->columns[table->count + 1] = (struct column){
+	table->columns[table->count + 2] = (struct column){
 		is_bytes(name) ? CELL_BYTES : CELL_NUMBER, name, heading,
 		offsetof(struct provider_row, values) + table->count * sizeof(uint64_t), IN_TEXT
 	};
@@ -112,10 +112,14 @@ static const struct counter *provider_value(const struct provider_counters *prov
 
 static void choose_columns(const struct counters *now, struct provider_table *table)
 {
-	static const struct column device = { CELL_TEXT, "provider", "PROVIDER",
-					      offsetof(struct provider_row, device), IN_TEXT };
+	static const struct column first[] = {
+		{ CELL_TEXT, "provider", "PROVIDER", offsetof(struct provider_row, device),
+		  IN_TEXT },
+		{ CELL_TEXT, "published", "PUBLISHED", offsetof(struct provider_row, published),
+		  IN_TEXT },
+	};
 
-	*table = (struct provider_table){ .columns = { device } };
+	*table = (struct provider_table){ .columns = { first[0], first[1] } };
 	for (size_t i = 0; i < HEADINGS; i++)
 		for (size_t p = 0; p < now->provider_count; p++)
 			if (provider_value(&now->providers[p], headings[i].name))
@@ -135,6 +139,15 @@ static uint64_t cell_value(const struct provider_counters *provider, const struc
 	return counter && counter->known ? counter->value : NOT_KNOWN;
 }
 
+static const char *published_word(const struct provider_counters *provider)
+{
+	const struct counter *published = counter_find(&provider->pool, "published");
+
+	if (!published || !published->known)
+		return NULL;
+	return published->value ? "yes" : "no";
+}
+
 static int print_providers(const struct counters *now, FILE *out, struct p2p_error *err)
 {
 	struct provider_table columns;
@@ -146,8 +159,9 @@ static int print_providers(const struct counters *now, FILE *out, struct p2p_err
 	choose_columns(now, &columns);
 	for (size_t p = 0; p < now->provider_count; p++) {
 		rows[p].device = now->providers[p].device;
+		rows[p].published = published_word(&now->providers[p]);
 		for (size_t i = 0; i < columns.count; i++)
-			rows[p].values[i] = cell_value(&now->providers[p], &columns.columns[i + 1]);
+			rows[p].values[i] = cell_value(&now->providers[p], &columns.columns[i + 2]);
 	}
 	table_print_text(&table, out, 0);
 	if (columns.cut)
@@ -170,7 +184,7 @@ int stat_print_text(const struct stat_sample *sample, FILE *out, struct p2p_erro
 			fputc('\n', out);
 		fprintf(out, "missing: ");
 		text_print_safe(out, sample->missing[i].why);
-		fprintf(out, "; %s\n", sample->missing[i].remedy);
+		fprintf(out, ". Remedy: %s\n", sample->missing[i].remedy);
 	}
 	return 0;
 }
@@ -224,18 +238,38 @@ static void print_rate(const struct stat_sample *sample, const char *name, int w
 			text_count(text, sizeof(text), (uint64_t)fmin(rate + 0.5, 0x1p63)));
 }
 
-/* Over all providers: false when no provider tells. */
-static bool sum_of(const struct counters *now, const char *name, uint64_t *sum)
+/* In use of all pools, and mapped, over the providers that tell; false: none does. */
+static bool sum_used(const struct counters *now, uint64_t *sum)
 {
 	bool any = false;
 
 	*sum = 0;
 	for (size_t i = 0; i < now->provider_count; i++) {
-		const struct counter *counter = provider_value(&now->providers[i], name);
+		const struct counter_list *pool = &now->providers[i].pool;
+		const struct counter *size = counter_find(pool, "size_bytes");
+		const struct counter *available = counter_find(pool, "available_bytes");
 
-		if (counter && counter->known) {
+		if (!size || !size->known || !available || !available->known)
+			continue;
+		any = true;
+		if (size->value > available->value)
+			*sum += size->value - available->value;
+	}
+	return any;
+}
+
+static bool sum_mapped(const struct counters *now, uint64_t *sum)
+{
+	bool any = false;
+
+	*sum = 0;
+	for (size_t i = 0; i < now->provider_count; i++) {
+		const struct counter *mapped =
+			counter_find(&now->providers[i].stats, "mapped_bytes");
+
+		if (mapped && mapped->known) {
 			any = true;
-			*sum += counter->value;
+			*sum += mapped->value;
 		}
 	}
 	return any;
@@ -288,14 +322,35 @@ static unsigned int all_resets(const struct stat_sample *sample)
 	return resets;
 }
 
+static void print_time(uint64_t wall_ns, FILE *out)
+{
+	time_t seconds = (time_t)(wall_ns / 1000000000u);
+	char stamp[16] = "-";
+	struct tm parts;
+
+	if (localtime_r(&seconds, &parts))
+		strftime(stamp, sizeof(stamp), "%H:%M:%S", &parts);
+	fprintf(out, "%-8s", stamp);
+}
+
+/* Counters without a column of their own. */
+static void print_other_rates(const struct stat_sample *sample, FILE *out)
+{
+	for (size_t i = 0; i < sample->now->global.count; i++) {
+		const char *name = sample->now->global.rows[i].name;
+		char safe[64];
+		int width = (int)strlen(text_safe(safe, sizeof(safe), name));
+
+		if (!is_line_column(name))
+			print_rate(sample, name, width > LINE_WIDTH ? width : LINE_WIDTH, out);
+	}
+}
+
 void stat_print_line(const struct stat_sample *sample, bool wide, bool heading, FILE *out)
 {
-	time_t seconds = (time_t)(sample->now->wall_ns / 1000000000u);
 	double ratio = counters_bus_addr_ratio(sample->before, sample->now);
 	unsigned int resets = all_resets(sample);
-	uint64_t size, available, mapped;
-	char stamp[16] = "-", name[64];
-	struct tm parts;
+	uint64_t bytes;
 	bool known;
 
 	if (heading)
@@ -303,9 +358,7 @@ void stat_print_line(const struct stat_sample *sample, bool wide, bool heading, 
 	if (resets)
 		fprintf(out, "-- %u counters began anew: what is shown was counted since\n",
 			resets);
-	if (localtime_r(&seconds, &parts))
-		strftime(stamp, sizeof(stamp), "%H:%M:%S", &parts);
-	fprintf(out, "%-8s", stamp);
+	print_time(sample->now->wall_ns, out);
 	if (isfinite(ratio))
 		fprintf(out, " %6.1f %%", ratio * 100);
 	else
@@ -313,18 +366,12 @@ void stat_print_line(const struct stat_sample *sample, bool wide, bool heading, 
 	for (size_t i = 0; i < LINE_COLUMNS; i++)
 		if (wide || !line_columns[i].wide)
 			print_rate(sample, line_columns[i].name, LINE_WIDTH, out);
-	for (size_t i = 0; wide && i < sample->now->global.count; i++) {
-		const char *other = sample->now->global.rows[i].name;
-		int width = (int)strlen(text_safe(name, sizeof(name), other));
-
-		if (!is_line_column(other))
-			print_rate(sample, other, width > LINE_WIDTH ? width : LINE_WIDTH, out);
-	}
-	known = sum_of(sample->now, "size_bytes", &size) &
-		sum_of(sample->now, "available_bytes", &available);
-	print_amount(known && size >= available, size - available, out);
-	known = sum_of(sample->now, "mapped_bytes", &mapped);
-	print_amount(known, mapped, out);
+	if (wide)
+		print_other_rates(sample, out);
+	known = sum_used(sample->now, &bytes);
+	print_amount(known, bytes, out);
+	known = sum_mapped(sample->now, &bytes);
+	print_amount(known, bytes, out);
 	fputc('\n', out);
 }
 
@@ -447,7 +494,8 @@ static void csv_rows(const struct stat_sample *sample, const char *device,
 		uint64_t delta;
 
 		fprintf(out, "%" PRIu64 ",", sample->now->wall_ns);
-		table_print_csv_text(out, device);
+		if (*device)
+			table_print_csv_text(out, device);
 		fputc(',', out);
 		table_print_csv_text(out, counter->name);
 		fputc(',', out);
