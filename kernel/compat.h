@@ -96,6 +96,11 @@ static inline bool compat_has_peer_memory(struct pci_dev *device)
 #define COMPAT_PAGE_FREE "p2pdma_page_free"
 #endif
 
+/* The kernel's rule, a static function: a name that may change. */
+#ifndef COMPAT_CALCULATE
+#define COMPAT_CALCULATE "calc_map_type_and_dist"
+#endif
+
 /* 6.16: a type for pages that are no peer memory, and a block layer that maps
  * peer memory without dma_map_sg. */
 #define COMPAT_HAS_MAP_NONE (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0))

@@ -315,7 +315,7 @@ struct hook follow_hooks[] = {
 	{ .symbol = "p2pmem_alloc_mmap", .enter = always, .leave = leave_mmap },
 	{ .symbol = COMPAT_PAGE_FREE, .enter = enter_page_free },
 #endif
-	{ .symbol = "calc_map_type_and_dist", .enter = always, .leave = leave_calculate },
+	{ .symbol = COMPAT_CALCULATE, .enter = always, .leave = leave_calculate },
 	{ .symbol = "dma_direct_map_sg", .enter = enter_map, .leave = leave_map },
 #if IS_ENABLED(CONFIG_IOMMU_DMA)
 	{ .symbol = "iommu_dma_map_sg", .enter = enter_map, .leave = leave_map },

@@ -128,8 +128,8 @@ record_start() { # FILE [options]
 
 # unmap is enabled last or close to it; without the recorder nothing will follow.
 recorder_ready() {
-	kill -0 $recorder 2>/dev/null || return 0
-	for enable in $TRACING/instances/*/events/p2pdma/enable; do
+	kill -0 "$recorder" 2>/dev/null || return 0
+	for enable in "$TRACING"/instances/*/events/p2pdma/enable; do
 		case $enable in
 		*/oracle/*) continue ;;
 		esac
@@ -139,8 +139,8 @@ recorder_ready() {
 }
 
 record_stop() {
-	kill -INT $recorder
-	wait $recorder
+	kill -INT "$recorder"
+	wait "$recorder"
 	cp "/tmp/$recording" "/results/$recording"
 }
 

@@ -4,7 +4,8 @@ from vmlab import agree
 from vmlab.machine import Machine
 
 MACHINES = {"intel": Machine(cpu="intel")}
-KERNELS = ("6.12",)
+USER_MEMORY = True
+DEBUG = False  # an hour there
 TIMEOUT = 300
 
 IOS, SEGMENTS = 6250, 4  # of each of the two processes

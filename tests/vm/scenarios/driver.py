@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A driver's lists: RAM and peer memory mixed, refused midway, and the pool's own list helpers."""
+from vmlab import agree
 from vmlab.machine import Machine
-from vmlab.oracle import Trace
 
 MACHINES = {
     "intel": Machine(cpu="intel"),
@@ -15,30 +15,27 @@ LISTS, SEGMENTS = 100, 5
 GUEST = rf"""
 drives_json
 module_load
-mkdir $TRACING/instances/oracle
-echo 1 >$TRACING/instances/oracle/events/p2pdma/enable
 run() {{ # NAME options
 	name=$1
 	shift
+	observe_start "$name"
 	insmod /lib/p2pclient.ko lists={LISTS} segments={SEGMENTS} "$@"
-	(cd /sys/module/p2pclient/parameters && grep . mapped refused allocs alloc_bytes) >"/results/$name.txt"
+	(cd /sys/module/p2pclient/parameters && grep . mapped refused allocs alloc_bytes) >"/results/$name-deeds.txt"
 	rmmod p2pclient
-	cat $TRACING/instances/oracle/trace >"/results/$name-trace.txt"
-	echo >$TRACING/instances/oracle/trace
+	observe_stop
 }}
 run direct provider="$(bdf near64)" client="$(bdf near)"
 run bridge provider="$(bdf near64)" client="$(bdf far)"
 if grep -q GenuineIntel /proc/cpuinfo; then # nothing is refused elsewhere
 	run midway provider="$(bdf twin16)" client="$(bdf twin)" refusing="$(bdf near64)"
 fi
-rmdir $TRACING/instances/oracle
 counters_json after
 rmmod p2ptrace_events
 """
 
 
 def _deeds(r, name):
-    lines = (line.split(":") for line in r.text(f"{name}.txt").splitlines())
+    lines = (line.split(":") for line in r.text(f"{name}-deeds.txt").splitlines())
     return {key: int(value) for key, value in lines}
 
 
@@ -58,7 +55,7 @@ def check(r):
     intel = r.machine.cpu == "intel"
     bridge = "NOT_SUPPORTED" if intel else "THRU_HOST_BRIDGE"
     for name, kind, dist in (("direct", "BUS_ADDR", 4), ("bridge", bridge, 6)):
-        deeds, trace = _deeds(r, name), Trace(r.text(f"{name}-trace.txt"))
+        deeds, (_, trace) = _deeds(r, name), agree.recording_agrees(r, name)
         _check_books(r, name, deeds, trace)
         maps = trace.of("p2p_dma_map")
         r.equal(f"{name}: segments", len(maps), LISTS * SEGMENTS)
@@ -74,7 +71,7 @@ def check(r):
         r.equal(f"{name}: no address twice in a list", len({e["dma_addr"] for e in maps[:SEGMENTS]}),
                 1 if kind == "NOT_SUPPORTED" else SEGMENTS)
     if intel:
-        deeds, trace = _deeds(r, "midway"), Trace(r.text("midway-trace.txt"))
+        deeds, (_, trace) = _deeds(r, "midway"), agree.recording_agrees(r, "midway")
         _check_books(r, "midway", deeds, trace)
         r.equal("midway: refused together", deeds.get("refused"), 2)
         r.equal("midway: unmaps", len(trace.of("p2p_dma_unmap")), deeds.get("mapped"))

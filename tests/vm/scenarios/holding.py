@@ -4,7 +4,7 @@ from vmlab import agree
 from vmlab.machine import Machine
 
 MACHINES = {"intel": Machine(cpu="intel")}
-KERNELS = ("6.12", "6.12-debug")
+USER_MEMORY = True
 
 GUEST = r"""
 drives_json

@@ -4,6 +4,7 @@ from vmlab import agree
 from vmlab.machine import Machine
 
 MACHINES = {"intel": Machine(cpu="intel"), "amd": Machine(cpu="amd")}
+USER_MEMORY = True
 
 # client, provider, distance, type on Intel, type on AMD
 PAIRS = [

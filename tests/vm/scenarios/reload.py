@@ -3,7 +3,6 @@
 from vmlab.machine import Machine
 
 MACHINES = {"intel": Machine(cpu="intel", one_thread=True)}
-KERNELS = ("6.12", "6.12-debug")
 TIMEOUT = 400
 
 ROUNDS = 200
@@ -12,11 +11,22 @@ GUEST = rf"""
 drives_json
 provider=$(bdf near64)
 client=$(drive near)
-(
-	until [ -e /tmp/stop ]; do
+batch() {{ # one batch of transfers, or of a driver's mappings where programs have no peer memory
+	if [ -e "/sys/bus/pci/devices/$provider/p2pmem/allocate" ]; then
 		p2ptraffic io --provider "$provider" --device "$client" --count 200 --segments 3 \
-			--processes 2 --write >>/tmp/traffic.txt || touch /tmp/failed
+			--processes 2 --write | grep -q '"failed_ios":0,"wrong_data":0'
+	else
+		insmod /lib/p2pclient.ko provider="$provider" client="$(bdf near)" lists=2000
+		rmmod p2pclient
+	fi
+}}
+(
+	batches=0
+	until [ -e /tmp/stop ]; do
+		batch || touch /tmp/failed
+		batches=$((batches + 1))
 	done
+	echo $batches >/results/batches.txt
 ) &
 traffic=$!
 round=0
@@ -33,10 +43,9 @@ done
 touch /tmp/stop
 wait $traffic
 test ! -e /tmp/failed
-grep -c '"wrong_data":0' /tmp/traffic.txt >/results/batches.txt
-grep -cv '"failed_ios":0,"wrong_data":0' /tmp/traffic.txt >/results/bad.txt || :
 module_load
-p2ptraffic io --provider "$provider" --device "$client" --count 10 >/results/last.json
+insmod /lib/p2pclient.ko provider="$provider" client="$(bdf near)" lists=10 segments=1
+rmmod p2pclient
 counters_json after
 rmmod p2ptrace_events
 """
@@ -44,7 +53,6 @@ rmmod p2ptrace_events
 
 def check(r):
     r.true("traffic ran meanwhile", int(r.text("batches.txt") or 0) > 0)
-    r.equal("batches that failed", int(r.text("bad.txt") or -1), 0)
     after = r.json("after.json")
     r.equal("counts after the last load", after.get("counters", {}).get("total_mappings"), 10)
     r.equal("missed hits", after.get("missed"), 0)

@@ -11,6 +11,9 @@ from . import LabError, host
 HERE = pathlib.Path(__file__).resolve().parent.parent
 REPOSITORY = HERE.parent.parent
 
+# The module as it would be on a kernel that lacks a function it follows.
+MISFIT = '-DCOMPAT_CALCULATE=\\"calc_map_type_and_dist_of_old\\"'
+
 SHELL_PROGRAMS = ["trace-cmd"]  # beside ours: the reference for what we read and write
 
 
@@ -24,15 +27,14 @@ def build_traffic(output):
     return binary
 
 
-def build_module(kernel, source, output):
-    """An out-of-tree module, built in `output` against the kernel's tree; the .ko's path."""
-    folder = output / source.name
+def build_module(kernel, source, folder, flags=""):
+    """An out-of-tree module, built in `folder` against the kernel's tree; the .ko's path."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in source.iterdir():
         copy = folder / path.name
         if path.is_file() and (not copy.exists() or copy.read_bytes() != path.read_bytes()):
             shutil.copy(path, copy)
-    text = host.run(["make", "-C", kernel.build, f"M={folder}", "modules"])
+    text = host.run(["make", "-C", kernel.build, f"M={folder}", f"KCFLAGS={flags}", "modules"])
     if "warning:" in text:
         raise LabError(f"{source.name} on Linux {kernel.name} builds with warnings:\n{text}")
     return next(folder.glob("*.ko"))
@@ -92,10 +94,10 @@ def make(kernel, output, p2ptrace):
         "bin/sh": "/bin/busybox",
         "bin/p2ptraffic": build_traffic(output),
     }
-    for source in (REPOSITORY / "kernel", HERE / "client"):
-        if source.is_dir():
-            module = build_module(kernel, source, folder)
-            files[f"lib/{module.name}"] = module
+    files["lib/p2ptrace_events.ko"] = build_module(kernel, REPOSITORY / "kernel", folder / "module")
+    files["lib/misfit.ko"] = build_module(kernel, REPOSITORY / "kernel", folder / "misfit", MISFIT)
+    if kernel.flavour.p2pdma:
+        files["lib/p2pclient.ko"] = build_module(kernel, HERE / "client", folder / "client")
     for program in SHELL_PROGRAMS:
         files[f"bin/{program}"] = shutil.which(program)
     if p2ptrace:

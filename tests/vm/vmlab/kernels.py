@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from . import LabError, host
 
 FRAGMENTS = pathlib.Path(__file__).resolve().parent.parent / "kernel"
-DEFAULT = "6.12"
+DEFAULT = "6.12 6.1"
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,15 @@ class Flavour:
     package: str
     fragments: tuple
     debug: bool = False  # several times slower: scenarios take more time and memory
+    p2pdma: bool = True
+    user_memory: bool = True  # p2pmem/allocate, since 6.2
 
 
 FLAVOURS = {
     "6.12": Flavour("linux-source-6.12", ("p2plab", "btf")),
-    "6.1": Flavour("linux-source-6.1", ("p2plab", "btf")),
+    "6.1": Flavour("linux-source-6.1", ("p2plab", "btf"), user_memory=False),
     "6.12-debug": Flavour("linux-source-6.12", ("p2plab", "debug"), debug=True),
-    "6.12-nop2p": Flavour("linux-source-6.12", ("p2plab", "nop2p")),
+    "6.12-nop2p": Flavour("linux-source-6.12", ("p2plab", "nop2p"), p2pdma=False),
 }
 
 
@@ -64,7 +66,6 @@ class Kernel:
         if not version:
             raise LabError(f"{self.flavour.package} is needed, a package of Debian and its kin")
         self.version = version.replace("~", "-")
-        self.has_p2pdma = "nop2p" not in self.flavour.fragments
         self.config = "".join((FRAGMENTS / f"{f}.fragment").read_text() for f in self.flavour.fragments)
         checksum = hashlib.sha256(self.config.encode()).hexdigest()[:12]
         self.source = cache() / "source" / f"{self.flavour.package}_{self.version}"
@@ -118,7 +119,7 @@ class Kernel:
         """Kconfig drops what it does not know or cannot have; what the lab stands on must be there."""
         config = (self.build / ".config").read_text().splitlines()
         wanted = ["CONFIG_DEBUG_FS=y", "CONFIG_FPROBE=y", "CONFIG_NET_9P_VIRTIO=y", "CONFIG_BLK_DEV_NVME=y"]
-        if "CONFIG_PCI_P2PDMA=n" not in self.config:
+        if self.flavour.p2pdma:
             wanted.append("CONFIG_PCI_P2PDMA=y")
         if self.flavour.debug:
             wanted += ["CONFIG_PROVE_LOCKING=y", "CONFIG_KASAN=y", "CONFIG_DEBUG_KMEMLEAK=y"]

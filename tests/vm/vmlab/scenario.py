@@ -4,8 +4,12 @@
 MACHINES  {name: Machine(...)}; the scenario runs once on each
 GUEST     a shell script, run in the guest after `. /lib/lab.sh`, with set -eu
 check(r)  what must hold on the results, r a results.Results
-KERNELS   optional: the flavours it is for; all that can do P2PDMA otherwise
 TIMEOUT   optional: seconds for one run under emulation (default 120)
+
+What it asks of the kernel, all optional:
+P2PDMA       False: the kernel must lack it (default True)
+USER_MEMORY  True: programs must be able to allocate peer memory (Linux 6.2)
+DEBUG        False: not on debug kernels, it would take too long
 """
 import importlib.util
 import pathlib
@@ -43,11 +47,16 @@ class Lab:
         self.accelerator = accelerator
         self.initramfs = image.make(self.kernel, output, p2ptrace)
 
-    def wants(self, scenario):
-        flavours = getattr(scenario, "KERNELS", None)
-        if flavours:
-            return self.kernel.name in flavours
-        return self.kernel.has_p2pdma
+    def unfit(self, scenario):
+        """Why the kernel is not for the scenario; None if it is."""
+        flavour = self.kernel.flavour
+        if getattr(scenario, "P2PDMA", True) != flavour.p2pdma:
+            return "has no P2PDMA" if not flavour.p2pdma else "has P2PDMA"
+        if getattr(scenario, "USER_MEMORY", False) and not flavour.user_memory:
+            return "gives user space no peer memory"
+        if not getattr(scenario, "DEBUG", True) and flavour.debug:
+            return "is too slow"
+        return None
 
     def boot(self, setup, folder, console, timeout):
         """Runs the machine until it is off; False if it had to be stopped."""
@@ -101,9 +110,10 @@ def run_all(lab, wanted):
         scenario = load(name)
         for machine_name in scenario.MACHINES:
             title = f"{name}-{machine_name} ({lab.kernel.name})"
-            if not lab.wants(scenario):
+            unfit = lab.unfit(scenario)
+            if unfit:
                 skipped += 1
-                print(f"SKIP {title}: not for this kernel", flush=True)
+                print(f"SKIP {title}: this kernel {unfit}", flush=True)
                 continue
             start = time.monotonic()
             outcome = lab.run(name, scenario, machine_name)
