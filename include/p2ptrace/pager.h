@@ -8,9 +8,14 @@
 #ifndef P2PTRACE_PAGER_H
 #define P2PTRACE_PAGER_H
 
+#include <stdbool.h>
+
 /* Redirects stdout into a pager.  Does nothing when stdout is no terminal or no
  * pager can be started. */
 void pager_start(void);
+
+/* Whether stdout leads into a pager, and so to a terminal. */
+bool pager_runs(void);
 
 /* Closes the pipe and waits until the reader has quit the pager. */
 void pager_finish(void);

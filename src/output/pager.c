@@ -46,6 +46,11 @@ void pager_start(void)
 	close(pipe_ends[1]);
 }
 
+bool pager_runs(void)
+{
+	return pager_pid > 0;
+}
+
 void pager_finish(void)
 {
 	if (pager_pid <= 0)
