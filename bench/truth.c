@@ -166,13 +166,29 @@ static uint64_t run_from(const struct open_begin *begin, uint32_t page)
 	return pages;
 }
 
+/* Which page of the beginning is at this address; false: none that is open. */
+static bool open_page_at(const struct open_begin *begin, uint64_t addr, uint32_t *page)
+{
+	if (addr < begin->addr || addr >= begin->addr + begin->size)
+		return false;
+	*page = (uint32_t)((addr - begin->addr) / PAGE_BYTES);
+	return begin->left >> *page & 1;
+}
+
+/* Whether something of it that is open begins at this address: the key. */
+static bool run_begins_at(const struct open_begin *begin, uint64_t addr, uint32_t *page)
+{
+	return open_page_at(begin, addr, page) && begin->addr + *page * PAGE_BYTES == addr &&
+	       (!*page || !(begin->left >> (*page - 1) & 1));
+}
+
 /* ---- beginnings ---- */
 
-/* What is open from its first byte on gives way; all of it, unless a part was ended. */
-static void supersede(struct truth *truth, uint32_t slot, uint32_t index)
+/* What is open from that page on gives way; all of it, unless a part was ended. */
+static void supersede(struct truth *truth, uint32_t slot, uint32_t index, uint32_t page)
 {
 	struct open_begin *begin = &truth->open[index];
-	uint64_t pages = run_from(begin, 0);
+	uint64_t pages = run_from(begin, page);
 
 	count_open(truth, begin, 0, -(int64_t)bytes_of(begin, pages));
 	begin->left &= ~pages;
@@ -195,12 +211,13 @@ static void meet_older(struct truth *truth, uint32_t slot, struct open_begin *be
 
 	for (uint32_t index = truth->slots[slot]; index; index = next) {
 		struct open_begin *older = &truth->open[index];
+		uint32_t page;
 
 		next = older->next;
-		if (older->addr != begin->addr || !(older->left & 1))
+		if (!run_begins_at(older, begin->addr, &page))
 			continue;
 		if (begin->pool || (truth->marked && older->stamp < truth->mark)) {
-			supersede(truth, slot, index);
+			supersede(truth, slot, index, page);
 		} else {
 			older->ambiguous = true;
 			begin->ambiguous = true;
@@ -307,17 +324,8 @@ static void complete(struct truth *truth, uint32_t slot, uint32_t index, uint64_
 	unlink_open(truth, slot, index);
 }
 
-/* Which page of the beginning is at this address; false: none that is open. */
-static bool open_page_at(const struct open_begin *begin, uint64_t addr, uint32_t *page)
-{
-	if (addr < begin->addr || addr >= begin->addr + begin->size)
-		return false;
-	*page = (uint32_t)((addr - begin->addr) / PAGE_BYTES);
-	return begin->left >> *page & 1;
-}
-
 /* The oldest of which something open begins at this address, with this size if there
- * is one; else the oldest that reaches over the address.  0 if none. */
+ * is one (0: any); else the oldest that reaches over the address.  0 if none. */
 static uint32_t find_open(const struct truth *truth, uint32_t slot, uint64_t addr, uint64_t size)
 {
 	uint32_t same_key = 0, covering = 0;
@@ -325,17 +333,15 @@ static uint32_t find_open(const struct truth *truth, uint32_t slot, uint64_t add
 	for (uint32_t index = truth->slots[slot]; index; index = truth->open[index].next) {
 		const struct open_begin *begin = &truth->open[index];
 		uint32_t page;
-		bool key;
 
 		if (!open_page_at(begin, addr, &page))
 			continue;
-		key = !page || !(begin->left >> (page - 1) & 1);
-		if (key && bytes_of(begin, run_from(begin, page)) == size)
+		if (!run_begins_at(begin, addr, &page))
+			covering = covering ? covering : index;
+		else if (size && bytes_of(begin, run_from(begin, page)) == size)
 			return index;
-		if (key && !same_key)
+		else if (!same_key)
 			same_key = index;
-		if (!key && !covering)
-			covering = index;
 	}
 	return same_key ? same_key : covering;
 }
@@ -387,11 +393,12 @@ static uint64_t close_run(struct truth *truth, uint32_t slot, uint32_t index, ui
 static uint64_t close_range(struct truth *truth, uint32_t slot, uint64_t from, uint64_t to,
 			    uint64_t stamp, struct open_begin *first)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, size = to - from;
 
 	while (from < to) {
-		uint32_t index = find_open(truth, slot, from, to - from);
+		uint32_t index = find_open(truth, slot, from, size);
 
+		size = 0;
 		if (!index) {
 			from = next_open(truth, slot, from);
 			continue;
