@@ -31,7 +31,7 @@ struct p2p_record {
 	uint32_t path;
 	uint32_t device; /* the path's */
 	uint32_t tid;
-	uint32_t comm;	/* the event's own name for it, 0: none */
+	uint32_t comm; /* the event's own name for it, 0: none */
 	uint32_t stack; /* + 1: the kernel stack recorded with it, 0: none */
 	int16_t dist;
 	uint16_t flags;
@@ -92,17 +92,32 @@ struct decode_filter {
 
 struct path_cache;
 
+/* Where the decoding of a lane stands. */
+struct lane_stream {
+	struct lane_reader reader; /* of its own, when slices are decoded one after the other */
+	const unsigned char *pages; /* `count` pages from page `first` on */
+	uint64_t first, count;
+	size_t bytes;
+	uint64_t page; /* the walk is in */
+	uint64_t next_slice; /* the one that goes on from here */
+	struct page_walk walk;
+	bool open;
+	bool mark_due; /* the page's loss is still to be told */
+};
+
 struct decoder {
 	const struct trace_file *file;
 	const struct schema *schema;
 	struct names *names;
 	struct paths *paths;
-	struct names *stacks;		    /* kernel stacks, by their bytes */
+	struct names *stacks; /* kernel stacks, by their bytes */
 	const struct decode_filter *filter; /* NULL: none */
 	struct lane_reader reader;
 	struct path_cache *cache;
 	unsigned int shards; /* by device; 1: all in one order */
 	bool ordered; /* false: counting alone needs no order */
+	bool sequential; /* takes every slice, in order: each goes on where the last ended */
+	struct lane_stream *streams; /* [lane], or just the first when not sequential */
 };
 
 int decoder_init(struct decoder *decoder, const struct trace_file *file,

@@ -38,12 +38,15 @@ struct slice_plan {
 	uint64_t *probe; /* [lane]: scratch */
 	uint64_t from, number;
 	uint64_t pages; /* wished for in one slice, all lanes together */
+	struct stamp_memory *stamps; /* [lane]: of pages looked at lately */
+	bool fine;
 	bool done;
 };
 
-/* A slice is about `bytes` of pages. */
+/* A slice is about `bytes` of pages.  `fine`: also when a page of every lane is more,
+ * since pages across borders are not read twice. */
 int slice_plan_init(struct slice_plan *plan, const struct trace_file *file, uint64_t bytes,
-		    struct p2p_error *err);
+		    bool fine, struct p2p_error *err);
 void slice_plan_destroy(struct slice_plan *plan);
 
 /* The next slice: 1, or 0 behind the last one, or -1 with `err` filled. */

@@ -4,9 +4,11 @@
 
 #include "p2ptrace/pipeline.h"
 
-/* Pages in one slice.  Large enough that borders cost little, small enough that
- * the records stay in the caches. */
-#define SLICE_BYTES (4u << 20)
+/* Pages in one slice: small, so that its records stay in the second-level cache; with
+ * several threads large enough that pages across borders, which are read twice, cost
+ * little. */
+#define SLICE_BYTES_ALONE (1u << 20)
+#define SLICE_BYTES_SHARED (4u << 20)
 
 enum place_state { PLACE_FREE, PLACE_DECODING, PLACE_DECODED };
 
@@ -134,6 +136,7 @@ static void *run_worker(void *argument)
 	decoder.filter = pipeline->filter;
 	decoder.stacks = pipeline->stacks;
 	decoder.shards = pipeline->shards;
+	decoder.sequential = pipeline->threads == 1;
 	pthread_mutex_lock(&work->lock);
 	if (started)
 		fail(work, &err);
@@ -165,7 +168,9 @@ static int work_init(struct work *work, const struct pipeline *pipeline, struct 
 	for (unsigned int i = 0; i < work->place_count; i++)
 		if (slice_init(&work->places[i].slice, pipeline->file, err))
 			return -1;
-	return slice_plan_init(&work->plan, pipeline->file, SLICE_BYTES, err);
+	return slice_plan_init(&work->plan, pipeline->file,
+			       pipeline->threads == 1 ? SLICE_BYTES_ALONE : SLICE_BYTES_SHARED,
+			       pipeline->threads == 1, err);
 }
 
 static void work_destroy(struct work *work)

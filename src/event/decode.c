@@ -19,7 +19,7 @@
 #endif
 
 /* Bytes of pages read at a time: they stay in the second-level cache. */
-#define READ_BYTES (256u << 10)
+#define READ_BYTES (64u << 10)
 
 /* ---- the cache of paths, keyed by a record's bytes ---- */
 
@@ -531,32 +531,32 @@ static inline enum side side_of(const struct page_limits *limits, const struct s
 		       : SIDE_INSIDE;
 }
 
-static inline __attribute__((always_inline)) void
-decode_page(struct lane_work *work, struct page_form form, const unsigned char *page, size_t bytes,
-	    const struct page_limits *limits)
+/* The records of a page from where the walk stands; true when it stopped at a border,
+ * standing before the record behind it. */
+static inline __attribute__((always_inline)) bool decode_records(struct lane_work *work,
+								 struct page_form form,
+								 struct page_walk *walk,
+								 struct page_limits *limits)
 {
 	struct slice *slice = work->slice;
-	const struct slice_span *span = &slice->span;
 	const struct schema *schema = work->decoder->schema;
-	const unsigned char *data;
-	struct page_walk walk;
-	bool skip = limits && limits->skip;
+	const unsigned char *data, *before = walk->at;
+	uint64_t stamp_before = walk->stamp;
 	uint32_t length;
 
-	page_begin(&walk, form, page, bytes);
-	slice->cut |= walk.cut;
-	/* A mark belongs to the slice in which the page begins. */
-	if (walk.lost && !(skip && walk.page_stamp < span->from) &&
-	    !(limits && limits->stop && walk.page_stamp >= span->until))
-		add_loss(work, walk.page_stamp, walk.lost);
-	while ((data = page_next(&walk, form, &length))) {
+	while ((data = page_next(walk, form, &length))) {
 		const struct event_layout *layout;
 
 		if (limits) {
-			enum side side = side_of(limits, span, &skip, walk.stamp);
+			enum side side = side_of(limits, &slice->span, &limits->skip, walk->stamp);
 
-			if (side == SIDE_BEHIND)
-				return;
+			if (side == SIDE_BEHIND) {
+				walk->at = before;
+				walk->stamp = stamp_before;
+				return true;
+			}
+			before = walk->at;
+			stamp_before = walk->stamp;
 			if (side == SIDE_OUTSIDE)
 				continue;
 		}
@@ -568,12 +568,11 @@ decode_page(struct lane_work *work, struct page_form form, const unsigned char *
 		if (__builtin_expect(layout && layout->kind < KIND_P2P_COUNT &&
 					     length >= layout->min_length,
 				     1))
-			decode_p2p(work, layout, form, data, length, walk.stamp);
+			decode_p2p(work, layout, form, data, length, walk->stamp);
 		else
-			decode_other(work, layout, data, length, walk.stamp);
+			decode_other(work, layout, data, length, walk->stamp);
 	}
-	/* A page across a border is read again for the later slice, which tells. */
-	slice->damaged += walk.damaged && !(limits && limits->stop);
+	return false;
 }
 
 /* A record of ours takes 16 bytes at least, so a page has room for this many. */
@@ -582,52 +581,100 @@ static inline uint32_t records_in(size_t bytes)
 	return (uint32_t)(bytes / 12 + 1);
 }
 
-static int decode_run(struct lane_work *work, const struct trace_lane *lane,
-		      const unsigned char *pages, size_t bytes, uint64_t at, uint64_t end)
+/* ---- lanes ---- */
+
+/* Goes to the beginning of a page.  Pages are read some at a time, up to `end` or, where
+ * the next slice goes on from here, up to the end of the lane. */
+static int open_page(struct lane_work *work, const struct trace_lane *lane,
+		     struct lane_stream *stream, uint64_t page, uint64_t end, struct p2p_error *err)
 {
-	const struct slice_span *span = &work->slice->span;
-	uint64_t first = span->lanes[lane - work->decoder->file->lanes].first;
-	bool native = !work->form.swapped && !work->form.big_endian && work->form.commit_size == 8;
+	struct decoder *decoder = work->decoder;
+	uint64_t run = READ_BYTES / lane->page_size ? READ_BYTES / lane->page_size : 1;
+	size_t offset, here;
 
-	for (size_t offset = 0; offset < bytes; offset += lane->page_size, at++) {
-		size_t here = bytes - offset < lane->page_size ? bytes - offset : lane->page_size;
-		struct page_limits limits = { .skip = span->number && at == first,
-					      .stop = !span->last && at + 1 == end,
-					      .filter = work->decoder->filter };
+	if (!stream->open || page < stream->first || page - stream->first >= stream->count) {
+		struct lane_reader *reader = decoder->sequential ? &stream->reader
+								 : &decoder->reader;
 
-		if (make_record_room(work->slice, work->slice->record_count + records_in(here)))
+		end = decoder->sequential ? lane->pages : end;
+		stream->first = page;
+		stream->count = end - page < run ? end - page : run;
+		stream->pages = lane_read(reader, lane, page, stream->count, &stream->bytes, err);
+		stream->open = stream->pages != NULL;
+		if (!stream->open)
 			return -1;
-		if (!native)
-			decode_page(work, work->form, pages + offset, here, &limits);
-		else if (limits.skip || limits.stop || limits.filter)
-			decode_page(work, PAGE_FORM_NATIVE, pages + offset, here, &limits);
-		else
-			decode_page(work, PAGE_FORM_NATIVE, pages + offset, here, NULL);
-		if (work->no_memory)
-			return -1;
+		/* It became shorter while we read. */
+		work->slice->cut |= stream->bytes < (stream->count - 1) * lane->page_size;
 	}
+	offset = (page - stream->first) * lane->page_size;
+	offset = offset < stream->bytes ? offset : stream->bytes;
+	here = stream->bytes - offset;
+	page_begin(&stream->walk, work->form, stream->pages + offset,
+		   here < lane->page_size ? here : lane->page_size);
+	stream->page = page;
+	stream->mark_due = stream->walk.lost != 0;
+	work->slice->cut |= stream->walk.cut;
 	return 0;
 }
 
-static int decode_lane(struct lane_work *work, const struct trace_lane *lane,
-		       struct slice_lane range, struct p2p_error *err)
+/* True at the slice's border. */
+static bool decode_page(struct lane_work *work, struct lane_stream *stream,
+			struct page_limits *limits)
 {
-	uint64_t run = READ_BYTES / lane->page_size ? READ_BYTES / lane->page_size : 1;
-	uint64_t end = range.first + range.count;
+	struct page_form form = work->form;
+	struct page_walk *walk = &stream->walk;
+	bool native = !form.swapped && !form.big_endian && form.commit_size == 8;
 
-	for (uint64_t at = range.first; at < end; at += run) {
-		uint64_t count = end - at < run ? end - at : run;
-		const unsigned char *pages;
-		size_t bytes;
-
-		pages = lane_read(&work->decoder->reader, lane, at, count, &bytes, err);
-		if (!pages)
-			return -1;
-		if (bytes < (count - 1) * lane->page_size)
-			work->slice->cut = true; /* it became shorter while we read */
-		if (decode_run(work, lane, pages, bytes, at, end))
-			return p2p_fail(err, "no memory for the records of a slice");
+	/* A mark belongs to the slice in which the page begins. */
+	if (stream->mark_due && !(limits->stop && walk->page_stamp >= work->slice->span.until)) {
+		stream->mark_due = false;
+		add_loss(work, walk->page_stamp, walk->lost);
 	}
+	if (!native)
+		return decode_records(work, form, walk, limits);
+	if (limits->skip || limits->stop || limits->filter)
+		return decode_records(work, PAGE_FORM_NATIVE, walk, limits);
+	return decode_records(work, PAGE_FORM_NATIVE, walk, NULL);
+}
+
+static int decode_lane(struct lane_work *work, size_t index, struct p2p_error *err)
+{
+	struct decoder *decoder = work->decoder;
+	const struct trace_lane *lane = &decoder->file->lanes[index];
+	struct lane_stream *stream = decoder->sequential ? &decoder->streams[index]
+							 : &decoder->streams[0];
+	struct slice *slice = work->slice;
+	const struct slice_span *span = &slice->span;
+	uint64_t first = span->lanes[index].first, end = first + span->lanes[index].count;
+	struct page_limits limits = { .filter = decoder->filter };
+
+	stream->open &= decoder->sequential;
+	if (!stream->open || stream->page != first || stream->next_slice != span->number) {
+		if (open_page(work, lane, stream, first, end, err))
+			return -1;
+		limits.skip = span->number != 0;
+		stream->mark_due &= !(limits.skip && stream->walk.page_stamp < span->from);
+	}
+	for (;;) {
+		size_t left = (size_t)(stream->walk.end - stream->walk.at);
+		bool border;
+
+		limits.stop = !span->last && stream->page + 1 == end;
+		if (make_record_room(slice, slice->record_count + records_in(left)))
+			work->no_memory = true;
+		border = work->no_memory || decode_page(work, stream, &limits);
+		if (work->no_memory)
+			return p2p_fail(err, "no memory for the records of a slice");
+		/* Where slices are decoded on their own, a page across a border is read
+		 * again for the later one, which tells of its damage. */
+		slice->damaged += stream->walk.damaged && (decoder->sequential || !limits.stop);
+		if (border || stream->page + 1 == end)
+			break;
+		if (open_page(work, lane, stream, stream->page + 1, end, err))
+			return -1;
+		limits.skip = false;
+	}
+	stream->next_slice = span->number + 1;
 	return 0;
 }
 
@@ -673,8 +720,7 @@ int slice_decode(struct decoder *decoder, struct slice *slice, struct p2p_error 
 
 		work.stack_due = 0;
 		work.cpu = file->lanes[i].cpu;
-		if (slice->span.lanes[i].count &&
-		    decode_lane(&work, &file->lanes[i], slice->span.lanes[i], err))
+		if (slice->span.lanes[i].count && decode_lane(&work, i, err))
 			return -1;
 		if (slice->record_count > first)
 			widen(slice, slice->unordered[first].stamp,
@@ -698,11 +744,19 @@ int decoder_init(struct decoder *decoder, const struct trace_file *file,
 				     .ordered = true };
 	lane_reader_init(&decoder->reader, file);
 	decoder->cache = path_cache_new();
-	return decoder->cache ? 0 : p2p_fail(err, "no memory");
+	decoder->streams = calloc(file->lane_count + 1, sizeof(*decoder->streams));
+	if (!decoder->cache || !decoder->streams)
+		return p2p_fail(err, "no memory");
+	for (size_t i = 0; i < file->lane_count; i++)
+		lane_reader_init(&decoder->streams[i].reader, file);
+	return 0;
 }
 
 void decoder_destroy(struct decoder *decoder)
 {
+	for (size_t i = 0; decoder->streams && i < decoder->file->lane_count; i++)
+		lane_reader_destroy(&decoder->streams[i].reader);
+	free(decoder->streams);
 	lane_reader_destroy(&decoder->reader);
 	path_cache_free(decoder->cache);
 }

@@ -4,16 +4,41 @@
 
 #include "p2ptrace/slice.h"
 
+/* The same pages' stamps are asked for again and again as borders move on. */
+#define STAMP_PLACES 8
+
+struct stamp_memory {
+	uint64_t page[STAMP_PLACES]; /* + 1 */
+	uint64_t stamp[STAMP_PLACES];
+};
+
+static int page_stamp(struct slice_plan *plan, size_t lane, uint64_t page, uint64_t *stamp,
+		      struct p2p_error *err)
+{
+	struct stamp_memory *memory = &plan->stamps[lane];
+	size_t at = page % STAMP_PLACES;
+
+	if (memory->page[at] != page + 1) {
+		if (lane_page_stamp(&plan->reader, &plan->file->lanes[lane], page,
+				    &memory->stamp[at], err))
+			return -1;
+		memory->page[at] = page + 1;
+	}
+	*stamp = memory->stamp[at];
+	return 0;
+}
+
 int slice_plan_init(struct slice_plan *plan, const struct trace_file *file, uint64_t bytes,
-		    struct p2p_error *err)
+		    bool fine, struct p2p_error *err)
 {
 	uint64_t pages = 0;
 
-	*plan = (struct slice_plan){ .file = file };
+	*plan = (struct slice_plan){ .file = file, .fine = fine };
 	lane_reader_init(&plan->reader, file);
 	plan->next = calloc(file->lane_count + 1, sizeof(*plan->next));
 	plan->probe = calloc(file->lane_count + 1, sizeof(*plan->probe));
-	if (!plan->next || !plan->probe)
+	plan->stamps = calloc(file->lane_count + 1, sizeof(*plan->stamps));
+	if (!plan->next || !plan->probe || !plan->stamps)
 		return p2p_fail(err, "no memory");
 	for (size_t i = 0; i < file->lane_count; i++)
 		if (file->lanes[i].pages) {
@@ -22,9 +47,22 @@ int slice_plan_init(struct slice_plan *plan, const struct trace_file *file, uint
 		}
 	/* A border page is read for both of its slices: with many lanes a slice takes
 	 * some pages of each, so that this stays a small part. */
-	if (plan->pages < 4 * file->lane_count)
+	if (!fine && plan->pages < 4 * file->lane_count)
 		plan->pages = 4 * file->lane_count;
+	if (!plan->pages)
+		plan->pages = 1;
 	plan->done = !pages;
+	/* From the first stamp on: the first slice has no border before it. */
+	plan->from = UINT64_MAX;
+	for (size_t i = 0; i < file->lane_count; i++) {
+		uint64_t stamp;
+
+		if (!file->lanes[i].pages)
+			continue;
+		if (page_stamp(plan, i, 0, &stamp, err))
+			return -1;
+		plan->from = stamp < plan->from ? stamp : plan->from;
+	}
 	return 0;
 }
 
@@ -33,6 +71,7 @@ void slice_plan_destroy(struct slice_plan *plan)
 	lane_reader_destroy(&plan->reader);
 	free(plan->next);
 	free(plan->probe);
+	free(plan->stamps);
 }
 
 /* The last page of the lane that begins before `stamp`, at or behind next[lane];
@@ -44,7 +83,7 @@ static int last_page_before(struct slice_plan *plan, size_t lane, uint64_t stamp
 	uint64_t low = plan->next[lane], high, step = 1, found;
 
 	for (high = low + 1; high < pages->pages; high = low + step) {
-		if (lane_page_stamp(&plan->reader, pages, high, &found, err))
+		if (page_stamp(plan, lane, high, &found, err))
 			return -1;
 		if (found >= stamp)
 			break;
@@ -56,7 +95,7 @@ static int last_page_before(struct slice_plan *plan, size_t lane, uint64_t stamp
 	while (high - low > 1) {
 		uint64_t middle = low + (high - low) / 2;
 
-		if (lane_page_stamp(&plan->reader, pages, middle, &found, err))
+		if (page_stamp(plan, lane, middle, &found, err))
 			return -1;
 		if (found < stamp)
 			low = middle;
@@ -79,7 +118,7 @@ static int candidate_border(struct slice_plan *plan, uint64_t share, uint64_t *b
 
 		if (plan->next[i] >= lane->pages || lane->pages - plan->next[i] <= share)
 			continue;
-		if (lane_page_stamp(&plan->reader, lane, plan->next[i] + share, &stamp, err))
+		if (page_stamp(plan, i, plan->next[i] + share, &stamp, err))
 			return -1;
 		if (stamp > plan->from && stamp < *border)
 			*border = stamp;
@@ -119,8 +158,13 @@ static int find_border(struct slice_plan *plan, uint64_t *border, struct p2p_err
 		if (candidate_border(plan, share, border, err) ||
 		    pages_before(plan, *border, &pages, err))
 			return -1;
-		if (*border == UINT64_MAX || pages >= plan->pages / 2)
+		if (*border != UINT64_MAX && pages < plan->pages / 2)
+			continue;
+		if (!plan->fine || *border == UINT64_MAX || pages < plan->pages * 2)
 			return 0;
+		/* With many lanes a page of each is too much: a part of its time will do. */
+		*border = plan->from + 1 + (*border - plan->from - 1) / (pages / plan->pages);
+		return pages_before(plan, *border, &pages, err);
 	}
 }
 
