@@ -90,6 +90,7 @@ static inline void page_begin(struct page_walk *walk, struct page_form form,
 	if (commit > bytes - head) {
 		walk->cut = true;
 		walk->end = page + bytes;
+		walk->lost = flags & PAGE_MISSED ? PAGE_LOST_UNCOUNTED : 0;
 		return;
 	}
 	if (flags & PAGE_MISSED)
