@@ -77,6 +77,20 @@ static enum value_form form_of(enum p2p_field field)
 	}
 }
 
+/* Canonical fields have a sign by what they mean, as in decode, not by their type. */
+static void take_sign(struct event_value *value, const struct event_field *field)
+{
+	unsigned int unused = 64 - field->size * 8;
+
+	if (value->form == VALUE_TEXT || field->size > 8)
+		return;
+	value->number <<= unused;
+	if (value->form == VALUE_SIGNED)
+		value->number = (uint64_t)((int64_t)value->number >> unused);
+	else
+		value->number >>= unused;
+}
+
 /* Numbers of map types become names. */
 static void name_type(struct event_value *value, const uint8_t *symbols)
 {
@@ -99,13 +113,11 @@ static void read_canonical(struct event_view *view, const struct event_layout *l
 		add_value(view, p2p_field_name(id, layout->kind), field, record, form_of(id));
 		if (view->count == before)
 			continue;
+		take_sign(&view->values[before], field);
 		if (id == P2P_TYPE)
 			name_type(&view->values[before], layout->symbols);
 		else if (id == P2P_OLD_TYPE)
 			name_type(&view->values[before], layout->old_symbols);
-		else if (id == P2P_DIST && layout->dist.mask == UINT32_MAX)
-			view->values[before].number =
-				(uint64_t)(int32_t)view->values[before].number;
 	}
 }
 
