@@ -32,5 +32,7 @@ extern const struct command cmd_info;
 extern const struct command cmd_stat;
 extern const struct command cmd_analyze;
 extern const struct command cmd_check;
+extern const struct command cmd_topo;
+extern const struct command cmd_explain;
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <stdarg.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,6 +14,21 @@ struct pci_names {
 	struct pci_access *access;
 };
 
+/* Without pci_init(), which looks for a bus, its messages need a place to go. */
+static jmp_buf failed;
+
+__attribute__((noreturn, format(printf, 1, 2))) static void on_error(char *format, ...)
+{
+	(void)format;
+	/* It must not return, and the program does not end for a name. */
+	longjmp(failed, 1);
+}
+
+__attribute__((format(printf, 1, 2))) static void on_message(char *format, ...)
+{
+	(void)format;
+}
+
 struct pci_names *pci_names_open(void)
 {
 	struct pci_names *names = malloc(sizeof(*names));
@@ -21,18 +36,34 @@ struct pci_names *pci_names_open(void)
 	if (!names)
 		return NULL;
 	names->access = pci_alloc();
-	if (names->access)
-		return names;
-	free(names);
-	return NULL;
+	if (!names->access) {
+		free(names);
+		return NULL;
+	}
+	names->access->error = on_error;
+	names->access->warning = on_message;
+	names->access->debug = on_message;
+	return names;
 }
 
 void pci_names_close(struct pci_names *names)
 {
 	if (!names)
 		return;
-	pci_cleanup(names->access);
+	if (!setjmp(failed))
+		pci_cleanup(names->access);
 	free(names);
+}
+
+/* Whether a name was found. */
+static bool look_up(struct pci_names *names, const struct pci_device *device, char *to, int room)
+{
+	if (setjmp(failed))
+		return false;
+	return pci_lookup_name(names->access, to, room,
+			       PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE | PCI_LOOKUP_NO_NUMBERS |
+				       PCI_LOOKUP_NO_HWDB,
+			       device->vendor, device->device);
 }
 
 char *pci_names_device(struct pci_names *names, const struct pci_device *device, char *to,
@@ -44,9 +75,7 @@ char *pci_names_device(struct pci_names *names, const struct pci_device *device,
 		snprintf(to, room, "(ids not known)");
 		return to;
 	}
-	if (names && pci_lookup_name(names->access, found, sizeof(found),
-				     PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE | PCI_LOOKUP_NO_NUMBERS,
-				     device->vendor, device->device))
+	if (names && look_up(names, device, found, sizeof(found)))
 		return text_safe(to, room, found);
 	snprintf(to, room, "%04x:%04x", (unsigned int)device->vendor, (unsigned int)device->device);
 	return to;

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * system_input: the system that topo and explain look at, from their common options.
+ *
+ * Source: src/cmd/system_input.c
+ */
+#ifndef P2PTRACE_SYSTEM_INPUT_H
+#define P2PTRACE_SYSTEM_INPUT_H
+
+#include "p2ptrace/options.h"
+#include "p2ptrace/pci_names.h"
+#include "p2ptrace/rule.h"
+
+struct system_options {
+	const char *root, *kernel, *allow_list;
+};
+
+extern const struct option_spec system_option_table[];
+
+struct pci_system {
+	struct topology topology;
+	struct allow_list list;
+	struct rule rule; /* of the kernel asked for, else of the system's own */
+	struct pci_names *names;
+};
+
+int system_open(struct pci_system *system, const struct system_options *given,
+		struct p2p_error *err);
+void system_close(struct pci_system *system);
+
+/* "6.12": the kernel whose rule is applied; "not known". */
+char *system_kernel(const struct pci_system *system, char *to, size_t room);
+
+#endif

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "p2ptrace/rows.h"
+#include "p2ptrace/table.h"
+#include "p2ptrace/text.h"
+#include "p2ptrace/topo_print.h"
+
+enum { CELL = 8, LABEL = 40 };
+
+static const struct {
+	const char *code, *words;
+} codes[P2P_TYPES] = {
+	[P2P_TYPE_BUS_ADDR] = { "BUS",
+				"BUS_ADDR: below a common bridge, the host bridge has no part" },
+	[P2P_TYPE_THRU_HOST_BRIDGE] = { "HOST", "THRU_HOST_BRIDGE: through the root complex" },
+	[P2P_TYPE_NOT_SUPPORTED] = { "NO", "NOT_SUPPORTED: the kernel refuses" },
+	[P2P_TYPE_UNKNOWN] = { "?", "not known; 'p2ptrace explain' says what it hangs on" },
+};
+
+static size_t label_width(struct pci_device *const *devices, size_t count, size_t least)
+{
+	char label[LABEL];
+
+	for (size_t i = 0; i < count; i++) {
+		size_t width = strlen(device_label(devices[i], label, sizeof(label)));
+
+		least = width > least ? width : least;
+	}
+	return least;
+}
+
+/* How many columns fit; at least one. */
+static size_t columns_that_fit(const struct topo_view *view, size_t left)
+{
+	size_t used = left, count = 0;
+
+	while (count < view->client_count) {
+		used += label_width(&view->clients[count], 1, CELL - 1) + 1;
+		if (view->width && used > view->width && count)
+			break;
+		count++;
+	}
+	return count;
+}
+
+static void print_cell(const struct topo_view *view, const struct pci_device *provider,
+		       struct pci_device *client, bool used[P2P_TYPES], FILE *out)
+{
+	size_t width = label_width(&client, 1, CELL - 1);
+	struct verdict verdict;
+	char cell[32];
+	int printed;
+
+	rule_decide(&view->system->rule, provider, client, &verdict);
+	used[verdict.type] = true;
+	if (verdict.distance >= 0)
+		printed = snprintf(cell, sizeof(cell), "%s %d", codes[verdict.type].code,
+				   verdict.distance);
+	else
+		printed = snprintf(cell, sizeof(cell), "%s", codes[verdict.type].code);
+	fprintf(out, " %s%s%s%*s", type_colour(verdict.type, view->colour), cell,
+		colour_off(view->colour), (int)width - printed, "");
+}
+
+static void print_heading(const struct topo_view *view, size_t left, size_t columns, FILE *out)
+{
+	char label[LABEL];
+
+	fprintf(out, "%*s", (int)left, "");
+	for (size_t c = 0; c < columns; c++) {
+		size_t width = label_width(&view->clients[c], 1, CELL - 1);
+
+		fprintf(out, " %-*s", (int)width,
+			device_label(view->clients[c], label, sizeof(label)));
+	}
+	fputc('\n', out);
+}
+
+static void print_legend(const bool used[P2P_TYPES], FILE *out)
+{
+	static const enum p2p_type order[] = { P2P_TYPE_BUS_ADDR, P2P_TYPE_THRU_HOST_BRIDGE,
+					       P2P_TYPE_NOT_SUPPORTED, P2P_TYPE_UNKNOWN };
+
+	fputc('\n', out);
+	for (size_t i = 0; i < P2P_TYPES; i++)
+		if (used[order[i]])
+			fprintf(out, "  %-4s  %s\n", codes[order[i]].code, codes[order[i]].words);
+	fputs("  Rows are providers, columns clients; numbers are the kernel's distance.\n", out);
+}
+
+static void print_grid(const struct topo_view *view, FILE *out)
+{
+	size_t left = label_width(view->providers, view->provider_count, 4);
+	size_t columns = columns_that_fit(view, left);
+	bool used[P2P_TYPES] = { false };
+	char label[LABEL];
+
+	print_heading(view, left, columns, out);
+	for (size_t r = 0; r < view->provider_count; r++) {
+		fprintf(out, "%-*s", (int)left,
+			device_label(view->providers[r], label, sizeof(label)));
+		for (size_t c = 0; c < columns; c++)
+			print_cell(view, view->providers[r], view->clients[c], used, out);
+		fputc('\n', out);
+	}
+	if (columns < view->client_count)
+		fprintf(out,
+			"... %zu of %zu clients cut off: --client PATTERN picks some, --width 0 "
+			"shows all\n",
+			view->client_count - columns, view->client_count);
+	print_legend(used, out);
+}
+
+/* ---- the devices ---- */
+
+struct device_row {
+	const char *label, *address, *role, *driver, *link, *name;
+	int64_t numa;
+	uint64_t pool, available;
+	char texts[3][128];
+};
+
+static const struct column device_columns[] = {
+	{ CELL_TEXT, "label", "device", offsetof(struct device_row, label), IN_ALL },
+	{ CELL_TEXT, "address", "address", offsetof(struct device_row, address), IN_ALL },
+	{ CELL_TEXT, "role", "role", offsetof(struct device_row, role), IN_ALL },
+	{ CELL_NUMBER, "numa", "numa", offsetof(struct device_row, numa), IN_ALL },
+	{ CELL_TEXT, "driver", "driver", offsetof(struct device_row, driver), IN_ALL },
+	{ CELL_BYTES, "pool", "p2p pool", offsetof(struct device_row, pool), IN_ALL },
+	{ CELL_BYTES, "available", "available", offsetof(struct device_row, available), IN_ALL },
+	{ CELL_TEXT, "link", "link (< can do)", offsetof(struct device_row, link), IN_ALL },
+	{ CELL_TEXT, "name", "name", offsetof(struct device_row, name), IN_ALL },
+	{ .kind = CELL_END },
+};
+
+static void fill_row(const struct topo_view *view, const struct pci_device *device,
+		     struct device_row *row)
+{
+	row->label = device_label(device, row->texts[0], sizeof(row->texts[0]));
+	row->address = device->name;
+	row->role = pci_role(device);
+	row->numa = device->numa >= 0 ? device->numa : NUMBER_NOT_KNOWN;
+	row->driver = *device->driver ? device->driver : NULL;
+	row->pool = device->pool_size;
+	row->available = device->pool_available;
+	link_words(&device->link, row->texts[1], sizeof(row->texts[1]));
+	row->link = *row->texts[1] ? row->texts[1] : NULL;
+	row->name =
+		pci_names_device(view->system->names, device, row->texts[2], sizeof(row->texts[2]));
+}
+
+static int compare_pointers(const void *a, const void *b)
+{
+	const struct pci_device *one = *(struct pci_device *const *)a;
+	const struct pci_device *other = *(struct pci_device *const *)b;
+
+	return one < other ? -1 : one > other;
+}
+
+/* Rows and columns together, each device once. */
+static void print_devices(const struct topo_view *view, FILE *out)
+{
+	size_t room = view->provider_count + view->client_count, count = 0;
+	struct pci_device **all = calloc(room ? room : 1, sizeof(struct pci_device *));
+	struct device_row *rows = calloc(room ? room : 1, sizeof(*rows));
+	struct table table = { device_columns, rows, 0, sizeof(*rows), NULL };
+
+	for (size_t i = 0; all && rows && i < room; i++)
+		all[i] = i < view->provider_count ? view->providers[i]
+						  : view->clients[i - view->provider_count];
+	if (all && rows) {
+		rows_sort(all, room, sizeof(struct pci_device *), compare_pointers);
+		for (size_t i = 0; i < room; i++)
+			if (!i || all[i] != all[i - 1])
+				fill_row(view, all[i], &rows[count++]);
+		table.row_count = count;
+		table_print_text(&table, out, 0);
+	}
+	free(all);
+	free(rows);
+}
+
+static void print_system(const struct topo_view *view, FILE *out)
+{
+	static const char *const iommu[] = {
+		[ANSWER_NO] = "no IOMMU in use",
+		[ANSWER_YES] = "IOMMU in use",
+		[ANSWER_UNKNOWN] = "IOMMU not known",
+	};
+	const struct topology *topology = &view->system->topology;
+	char kernel[32];
+
+	fprintf(out, "kernel %s, CPU ", system_kernel(view->system, kernel, sizeof(kernel)));
+	text_print_safe(out, *topology->cpu ? topology->cpu : "not known");
+	fprintf(out, ", %s\n\n", iommu[topology->iommu]);
+}
+
+void topo_print_matrix(const struct topo_view *view, FILE *out)
+{
+	print_system(view, out);
+	print_grid(view, out);
+	fputc('\n', out);
+	print_devices(view, out);
+	for (size_t i = 0; i < view->note_count; i++) {
+		fputs(i ? "note: " : "\nnote: ", out);
+		text_print_safe(out, view->notes[i].text);
+		fputc('\n', out);
+	}
+}
