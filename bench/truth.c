@@ -427,17 +427,19 @@ static void count_end(struct truth *truth, const struct gen_event *event, uint32
 	pool->free_bytes += bytes;
 }
 
-/* Without a size: all that is left of what began there, else one page. */
+/* Without a size: all of what began there; but one page if it is a part of something,
+ * or something of which a part was ended. */
 static uint64_t end_of(const struct truth *truth, const struct gen_event *event, uint32_t slot)
 {
+	const struct open_begin *begin;
+	uint32_t index;
+
 	if (truth->options->sizes == SIZES_ALL)
 		return event->addr + event->size;
-	for (uint32_t index = truth->slots[slot]; index; index = truth->open[index].next) {
-		const struct open_begin *begin = &truth->open[index];
-
-		if (begin->addr == event->addr && begin->left & 1)
-			return event->addr + bytes_of(begin, run_from(begin, 0));
-	}
+	index = find_open(truth, slot, event->addr, 0);
+	begin = &truth->open[index];
+	if (index && begin->addr == event->addr && begin->left == all_pages(begin->size))
+		return event->addr + begin->size;
 	return event->addr + PAGE_BYTES;
 }
 
