@@ -99,7 +99,7 @@ class Lab:
         folder = self.output / self.kernel.name / "shell"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        print(f"lab: /results in the guest is {folder}; '. /lib/lab.sh' for helpers; exit ends", flush=True)
+        print(f"lab: /results in the guest is {folder}; /lib/lab.sh holds helpers; exit ends", flush=True)
         self.boot(setup, folder, "mon:stdio", None)
 
 
