@@ -193,9 +193,10 @@ load_text_slowly(struct decoder *decoder, struct page_form form, const struct te
 	if (at > length || room > length - at)
 		return false;
 	room = (uint32_t)strnlen((const char *)record + at, room);
-	if (room < 16) {
+	if (room <= 16) {
 		*text = load_short(record + at, room);
-		return true;
+		if (text->high != UINT64_MAX)
+			return true;
 	}
 	text->low = names_intern(decoder->names, (const char *)record + at, room);
 	text->high = UINT64_MAX;
@@ -213,9 +214,6 @@ load_text(struct decoder *decoder, struct page_form form, const struct text_plac
 	if (__builtin_expect(room > place->room || at + room > length, 0))
 		return load_text_slowly(decoder, form, place, record, length, text);
 	*text = load_short(record + at, room);
-	/* Sixteen bytes that look like the mark of a name's id. */
-	if (__builtin_expect(text->high == UINT64_MAX, 0))
-		return load_text_slowly(decoder, form, place, record, length, text);
 	return true;
 }
 
@@ -316,6 +314,11 @@ struct lane_work {
 	struct slice *slice;
 	struct page_form form;
 	uint32_t cpu;
+	/* Where the next record goes. */
+	struct p2p_record *record;
+	struct p2p_order *place;
+	uint32_t next_index;
+	bool special; /* there are filters or stacks */
 	/* The thread of the record before, + 1, when a kernel stack may follow it. */
 	uint64_t stack_due;
 	bool no_memory;
@@ -345,30 +348,57 @@ static int make_record_room(struct slice *slice, uint32_t wanted)
 
 /* Hard interrupt, soft interrupt or NMI.  All ones is what Linux 6.18 writes into every
  * uprobe event: not known. */
-static inline bool in_interrupt(uint64_t common_flags)
+static inline uint16_t interrupt_flag(uint64_t common_flags)
 {
-	return common_flags != 0xff && (common_flags & 0x58);
+	bool in_interrupt = (common_flags & 0x58) && common_flags != 0xff;
+
+	return (uint16_t)(in_interrupt * RECORD_INTERRUPT);
 }
 
-/* What few layouts have; false: the record is damaged. */
+/* What few layouts have. */
+struct extras {
+	uint64_t type, old_type;
+	uint32_t comm;
+	bool failed;
+};
+
+/* False: the record is damaged. */
 static __attribute__((noinline)) bool load_extras(struct decoder *decoder,
 						  const struct event_layout *layout,
 						  struct page_form form, const unsigned char *data,
-						  uint32_t length, uint64_t *type,
-						  uint64_t *old_type, bool *failed)
+						  uint32_t length, struct extras *extras)
 {
 	struct short_text text;
 
 	if (layout->type_is_text) {
 		if (!load_text(decoder, form, &layout->type_text, data, length, &text))
 			return false;
-		*type = interned(decoder, text);
+		extras->type = interned(decoder, text);
 	}
-	*old_type = load_number(form, &layout->old_type, data);
-	*failed = (layout->ret.present && load_signed(form, &layout->ret, data) < 0) ||
-		  (layout->short_errors &&
-		   load_number(form, &layout->addr, data) > UINT32_MAX - 4096);
+	if (layout->comm.field) {
+		if (!load_text(decoder, form, &layout->comm, data, length, &text))
+			return false;
+		extras->comm = interned(decoder, text);
+	}
+	extras->old_type = load_number(form, &layout->old_type, data);
+	extras->failed = (layout->ret.present && load_signed(form, &layout->ret, data) < 0) ||
+			 (layout->short_errors &&
+			  load_number(form, &layout->addr, data) > UINT32_MAX - 4096);
 	return true;
+}
+
+/* Whether a filter leaves the record out. */
+static __attribute__((noinline)) bool is_filtered(const struct lane_work *work,
+						  const struct cached_path *found,
+						  const struct p2p_record *record,
+						  enum event_kind kind)
+{
+	const struct decode_filter *filter = work->decoder->filter;
+
+	if (!found->selected)
+		return true;
+	return filter->begins && !kind_is_end(kind) &&
+	       !filter->begins(filter->context, record->tid, record->comm, work->cpu);
 }
 
 static inline __attribute__((always_inline)) void
@@ -376,30 +406,26 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 	   const unsigned char *data, uint32_t length, uint64_t stamp)
 {
 	struct decoder *decoder = work->decoder;
-	struct slice *slice = work->slice;
-	struct p2p_record *record = &slice->records[slice->record_count];
-	struct p2p_order *place = &slice->unordered[slice->record_count];
+	struct p2p_record *record = work->record;
+	struct p2p_order *place = work->place;
 	const struct cached_path *found;
 	struct cached_path scratch;
 	struct path_key key;
-	struct short_text comm;
-	uint64_t type = load_number(form, &layout->type, data), old_type = 0;
+	struct extras extras = { .type = load_number(form, &layout->type, data) };
 	int64_t dist = load_signed(form, &layout->dist, data);
 	uint64_t context = load_number(form, &layout->common_flags, data);
-	bool failed = false;
+	bool failed;
 
 	if (!load_text(decoder, form, &layout->client, data, length, &key.client) ||
 	    !load_text(decoder, form, &layout->provider, data, length, &key.provider) ||
-	    (layout->extras &&
-	     !load_extras(decoder, layout, form, data, length, &type, &old_type, &failed)) ||
-	    (layout->comm.field && !load_text(decoder, form, &layout->comm, data, length, &comm))) {
-		slice->damaged++;
+	    (layout->extras && !load_extras(decoder, layout, form, data, length, &extras))) {
+		work->slice->damaged++;
 		return;
 	}
-	key.numbers = (uint64_t)layout->index << 32 | type << 16 | old_type;
+	key.numbers = (uint64_t)layout->index << 32 | extras.type << 16 | extras.old_type;
 	found = find_cached(decoder->cache, &key);
-	if (__builtin_expect(!found->path || (type | old_type) >> 16, 0)) {
-		found = learn_path(decoder, layout, &key, type, old_type, &scratch);
+	if (__builtin_expect(!found->path || (extras.type | extras.old_type) >> 16, 0)) {
+		found = learn_path(decoder, layout, &key, extras.type, extras.old_type, &scratch);
 		if (!found) {
 			work->no_memory = true;
 			return;
@@ -408,30 +434,29 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 	record->addr = load_number(form, &layout->addr, data);
 	record->size = load_number(form, &layout->size, data);
 	record->path = found->path - 1;
+	record->device = found->device;
 	record->tid = (uint32_t)load_number(form, &layout->pid, data);
-	record->comm = layout->comm.field ? interned(decoder, comm) : 0;
+	record->comm = extras.comm;
+	record->stack = 0;
 	record->dist = (int16_t)dist;
 	/* NULL, an errno in pointer's clothes, DMA_MAPPING_ERROR: all above a limit. */
-	failed |= record->addr + layout->fail_bias > layout->fail_limit;
-	record->device = found->device;
-	record->stack = 0;
-	work->stack_due = 0;
-	record->flags = (uint16_t)(found->flags | (failed ? RECORD_FAILED : 0) |
-				   (in_interrupt(context) ? RECORD_INTERRUPT : 0) |
-				   ((uint64_t)dist > INT16_MAX ? RECORD_NO_DIST : 0));
-	if (!found->selected)
-		return;
-	if (decoder->filter && decoder->filter->begins && !kind_is_end(layout->kind) &&
-	    !decoder->filter->begins(decoder->filter->context, record->tid, record->comm,
-				     work->cpu))
-		return;
+	failed = (record->addr + layout->fail_bias > layout->fail_limit) | extras.failed;
+	record->flags = (uint16_t)(found->flags | failed * RECORD_FAILED | interrupt_flag(context) |
+				   ((uint64_t)dist > INT16_MAX) * RECORD_NO_DIST);
 	place->stamp = stamp;
-	place->index = slice->record_count++;
 	place->cpu = (uint16_t)work->cpu;
 	place->kind = (uint8_t)layout->kind;
 	place->shard = found->shard;
-	if (decoder->stacks)
-		work->stack_due = load_number(form, &layout->common_pid, data) + 1;
+	if (__builtin_expect(work->special, 0)) {
+		work->stack_due = 0;
+		if (decoder->filter && is_filtered(work, found, record, layout->kind))
+			return;
+		if (decoder->stacks)
+			work->stack_due = load_number(form, &layout->common_pid, data) + 1;
+	}
+	place->index = work->next_index++;
+	work->record++;
+	work->place++;
 }
 
 /* Deeper than the kernel's stack traces go. */
@@ -451,7 +476,7 @@ static void decode_stack(struct lane_work *work, const struct event_layout *layo
 		bytes = STACK_BYTES_MAX;
 	stack = names_intern_bytes(work->decoder->stacks, data + offset, bytes);
 	work->no_memory |= stack == UINT32_MAX;
-	work->slice->records[work->slice->record_count - 1].stack = stack;
+	work->record[-1].stack = stack;
 	work->stack_due = 0;
 }
 
@@ -662,7 +687,11 @@ static int decode_lane(struct lane_work *work, size_t index, struct p2p_error *e
 		limits.stop = !span->last && stream->page + 1 == end;
 		if (make_record_room(slice, slice->record_count + records_in(left)))
 			work->no_memory = true;
+		work->next_index = slice->record_count;
+		work->record = slice->records + slice->record_count;
+		work->place = slice->unordered + slice->record_count;
 		border = work->no_memory || decode_page(work, stream, &limits);
+		slice->record_count = work->next_index;
 		if (work->no_memory)
 			return p2p_fail(err, "no memory for the records of a slice");
 		/* Where slices are decoded on their own, a page across a border is read
@@ -703,6 +732,7 @@ int slice_decode(struct decoder *decoder, struct slice *slice, struct p2p_error 
 		.form = { .swapped = file->big_endian != HOST_BIG_ENDIAN,
 			  .big_endian = file->big_endian,
 			  .commit_size = file->commit_size },
+		.special = decoder->filter || decoder->stacks,
 	};
 
 	slice->record_count = 0;

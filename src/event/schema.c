@@ -173,8 +173,8 @@ static struct text_place text_place(const struct event_field *field)
 		return place;
 	place.offset = field->offset;
 	place.mask = UINT32_MAX;
-	/* 16 bytes with the NUL; a text of 16 characters goes the slow way. */
-	place.room = field->form == FIELD_DATA_LOC ? 16 : 0;
+	/* 15 bytes with the NUL: longer ones go the slow way. */
+	place.room = field->form == FIELD_DATA_LOC ? 15 : 0;
 	return place;
 }
 
@@ -226,7 +226,8 @@ static void place_fields(struct event_layout *layout, const struct trace_file *f
 	layout->comm = text_place(layout->fields[P2P_COMM]);
 	/* Negative is a failure whatever the field's type is. */
 	layout->ret.sign = layout->ret.present ? (layout->ret.mask >> 1) + 1 : 0;
-	layout->extras = layout->type_is_text || old || layout->ret.present || layout->short_errors;
+	layout->extras = layout->type_is_text || old || layout->ret.present ||
+			 layout->short_errors || layout->comm.field;
 	layout->flags = (uint16_t)((layout->addr.present ? 0 : RECORD_NO_ADDR) |
 				   (layout->size.present ? 0 : RECORD_NO_SIZE) |
 				   (layout->dist.present ? 0 : RECORD_NO_DIST));
