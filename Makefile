@@ -129,7 +129,7 @@ format:
 	clang-format -i $(FORMATTED)
 
 lint:
-	tools/lint $(FORMATTED)
+	@tools/lint $(FORMATTED)
 
 clean:
 	$(RM) -r $(O)

@@ -21,9 +21,9 @@ struct analysis_options {
 	const char *path;
 	uint64_t threads; /* 0: as many as CPUs */
 	struct selection_options select;
-	bool progress;	 /* on a terminal, for long files */
+	bool progress; /* on a terminal, for long files */
 	unsigned int by; /* bits of enum group_by: also count in groups */
-	uint64_t bins;	 /* also count over time, in so many stretches */
+	uint64_t bins; /* also count over time, in so many stretches */
 };
 
 /* -i FILE, -j N and the filters, for a command's table. */
@@ -49,7 +49,8 @@ struct analysis {
 	struct processes processes;
 	struct selection selection;
 	struct matcher *matchers; /* [shard_count] */
-	struct details *details;  /* [shard_count]; afterwards all is in the first; NULL: not asked */
+	struct details
+		*details; /* [shard_count]; afterwards all is in the first; NULL: not asked */
 	unsigned int shard_count;
 	struct p2p_note *notes; /* names and ends of processes, by time */
 	size_t note_count;
