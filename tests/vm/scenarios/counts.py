@@ -18,6 +18,7 @@ p2ptraffic io --provider "$(bdf near64)" --device "$(drive near)" --processes 2 
 	--count {IOS} --segments {SEGMENTS} --write >/results/traffic.json
 observe_stop
 counters_json after
+p2ptrace stat --json >/results/stat.json
 """
 
 
@@ -37,6 +38,10 @@ def check(r):
         "total_frees": traffic.get("alloc_bytes", 0) // 4096, "freed_bytes": traffic.get("alloc_bytes"),
         "map_type_calculations": len(trace.of("p2p_map_type_change")), "error_count": 0,
     })
+    stat = r.json("stat.json")
+    r.equal("p2ptrace stat: counters", stat.get("counters"), after.get("counters"))
+    r.equal("p2ptrace stat: devices", {row["device"]: row["stats"] for row in stat.get("providers", [])},
+            after.get("stats"))
     stats = after.get("stats", {}).get(names["near64"], {})
     peak = stats.pop("peak_mapped_bytes", 0)
     r.equal("statistics", stats, {"alloc_count": traffic.get("allocs"), "mapped_bytes": 0,
