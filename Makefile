@@ -38,7 +38,7 @@ UNIT_SOURCES := $(wildcard tests/unit/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(O)/obj/%.o)
 CMD_OBJECTS := $(CMD_SOURCES:%.c=$(O)/obj/%.o)
 UNIT_TESTS  := $(UNIT_SOURCES:tests/unit/%.c=$(O)/tests/unit/%)
-FORMATTED   := $(wildcard include/p2ptrace/*.h src/*.[ch] src/*/*.[ch] kernel/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch] \
+FORMATTED   := $(wildcard include/p2ptrace/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch] \
                          kernel/*.[ch] bench/*.[ch])
 
 # All that `make install` puts anywhere, for `make uninstall`.
