@@ -34,7 +34,8 @@ struct p2p_record {
 	uint32_t comm; /* the event's own name for it, 0: none */
 	uint32_t stack; /* + 1: the kernel stack recorded with it, 0: none */
 	int16_t dist;
-	uint16_t flags;
+	uint8_t flags; /* enum record_flag */
+	uint8_t type; /* the path's */
 };
 
 /* The place of a record in time.  Sorted by stamp, then by index, which runs

@@ -130,6 +130,28 @@ static inline void open_table_clear_slot(struct open_table *table, uint32_t gap)
 uint32_t open_table_add(struct open_table *table, uint32_t hash, uint32_t device, uint64_t addr,
 			uint64_t size, uint32_t *oldest);
 
+/* The quick way of open_table_add(): the free list is not empty, `slot` is the empty one
+ * of the key, there is room in the hash and no tree. */
+static inline void open_table_take_free(struct open_table *table, uint32_t slot, uint32_t hash,
+					uint32_t device, uint64_t addr, uint64_t size)
+{
+	uint32_t index = table->free_list;
+	struct open_entry *entry = &table->entries[index];
+
+	table->free_list = entry->next;
+	table->slots[slot] = (uint64_t)hash << 32 | index;
+	table->slot_used++;
+	table->open++;
+	entry->addr = addr;
+	entry->size = size;
+	entry->device = device;
+	entry->next = 0;
+	entry->tail = entry->root = index;
+	entry->pieces = 1;
+	entry->ambiguous = false;
+	entry->linked = entry->used = true;
+}
+
 /* Takes an entry out of the reach of its key and address; it stays allocated. */
 void open_table_unlink(struct open_table *table, uint32_t entry);
 

@@ -65,7 +65,7 @@ struct event_layout {
 	struct number_place type, dist, common_flags, addr, size, pid, common_pid;
 	/* The call failed when addr + fail_bias > fail_limit. */
 	uint64_t fail_bias, fail_limit;
-	uint16_t flags; /* enum record_flag: what all its records have */
+	uint8_t flags; /* enum record_flag: what all its records have */
 	bool short_errors; /* an allocation's address of 32 bits, whose errno are so too */
 	bool extras; /* that, or one of the following is there */
 	bool type_is_text;

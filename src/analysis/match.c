@@ -537,22 +537,39 @@ static uint32_t beginning_of(struct matcher *matcher, const struct p2p_record *r
 	return *slot;
 }
 
+/* With no place that is free, no more room in the hash, the key open already, or a tree
+ * to keep. */
+static __attribute__((noinline)) struct open_entry *open_slowly(struct matcher *matcher,
+								const struct p2p_record *record,
+								uint32_t hash, uint32_t *oldest)
+{
+	uint32_t index = open_table_add(&matcher->open, hash, record->device, record->addr,
+					record->size, oldest);
+
+	matcher->no_memory |= !index;
+	return index ? open_entry_at(&matcher->open, index) : NULL;
+}
+
 static inline void open_begin(struct matcher *matcher, const struct p2p_record *record,
-			      enum event_kind kind, struct path_totals *totals, uint32_t thread,
+			      struct path_totals *totals, uint32_t thread,
 			      const struct p2p_order *place, uint32_t hash)
 {
-	struct open_entry *entry;
-	uint32_t index, oldest;
+	struct open_table *open = &matcher->open;
+	uint32_t index = open->free_list, oldest = 0;
+	uint32_t slot = open_table_probe(open, hash, record->device, record->addr);
+	struct open_entry *entry = open_entry_at(open, index);
 
-	index = open_table_add(&matcher->open, hash, record->device, record->addr, record->size,
-			       &oldest);
-	if (__builtin_expect(!index, 0)) {
-		matcher->no_memory = true;
-		return;
+	if (__builtin_expect(!index || open->slots[slot] || open->active_trees ||
+				     open->slot_used * 2 + 2 > open->slot_mask,
+			     0)) {
+		entry = open_slowly(matcher, record, hash, &oldest);
+		if (!entry)
+			return;
+	} else {
+		open_table_take_free(open, slot, hash, record->device, record->addr, record->size);
 	}
 	totals->open++;
 	totals->open_bytes += record->size;
-	entry = open_entry_at(&matcher->open, index);
 	entry->stamp = place->stamp;
 	entry->totals = totals;
 	entry->thread = thread;
@@ -562,7 +579,8 @@ static inline void open_begin(struct matcher *matcher, const struct p2p_record *
 	entry->cpu = place->cpu;
 	entry->no_size = (record->flags & RECORD_NO_SIZE) != 0;
 	if (__builtin_expect(oldest != 0, 0))
-		meet_older(matcher, index, oldest, kind == KIND_ALLOC);
+		meet_older(matcher, (uint32_t)(entry - open->entries), oldest,
+			   place->kind == KIND_ALLOC);
 	/* What gave way to this is not held beside it. */
 	if (totals->open_bytes > totals->peak_bytes)
 		totals->peak_bytes = totals->open_bytes;
@@ -606,33 +624,35 @@ take_odd_begin(struct matcher *matcher, const struct p2p_record *record, struct 
 	}
 }
 
+static void tell_begin(struct matcher *matcher, const struct p2p_record *record,
+		       const struct p2p_order *place)
+{
+	struct origin origin = { record->path, record->tid, record->comm, place->cpu };
+
+	details_begin(matcher->details, &origin, place->kind, place->stamp, record->size,
+		      record->flags & RECORD_FAILED, record->flags & RECORD_NO_SIZE);
+}
+
 static inline void take_begin(struct matcher *matcher, const struct p2p_record *record,
 			      const struct p2p_order *place, uint32_t hash)
 {
 	struct path_totals *totals = totals_of(matcher, record->path);
-	enum event_kind kind = place->kind;
 	uint32_t thread;
 
 	totals->begins++;
 	totals->bytes += record->size;
 	totals->no_size += (record->flags & RECORD_NO_SIZE) != 0;
-	if (!(record->flags & RECORD_NO_DIST))
-		totals->dist = record->dist;
-	if (kind == KIND_TYPE_CHANGE)
+	totals->dist = record->flags & RECORD_NO_DIST ? totals->dist : record->dist;
+	if (place->kind == KIND_TYPE_CHANGE)
 		return;
-	if (__builtin_expect(matcher->details != NULL, 0)) {
-		struct origin origin = { record->path, record->tid, record->comm, place->cpu };
-
-		details_begin(matcher->details, &origin, kind, place->stamp, record->size,
-			      record->flags & RECORD_FAILED, record->flags & RECORD_NO_SIZE);
-	}
+	if (__builtin_expect(matcher->details != NULL, 0))
+		tell_begin(matcher, record, place);
 	thread = thread_of(matcher, record->tid);
-	count_begin(&matcher->threads[thread], record, kind,
-		    path_at(matcher->paths, record->path)->type);
+	count_begin(&matcher->threads[thread], record, place->kind, record->type);
 	if (__builtin_expect(record->flags & (RECORD_FAILED | RECORD_NO_ADDR), 0))
 		take_odd_begin(matcher, record, totals);
 	else
-		open_begin(matcher, record, kind, totals, thread, place, hash);
+		open_begin(matcher, record, totals, thread, place, hash);
 }
 
 /* ---- the loop ---- */

@@ -37,8 +37,8 @@ struct cached_path {
 	struct path_key key;
 	uint32_t path; /* + 1; 0: empty */
 	uint32_t device;
-	uint8_t selected, shard;
-	uint16_t flags; /* enum record_flag: what all records of this path have */
+	uint8_t selected, shard, type;
+	uint8_t flags; /* enum record_flag: what all records of this path have */
 } __attribute__((aligned(64)));
 
 /* Names of threads and types, by their bytes: a place for each, the latest wins. */
@@ -279,6 +279,7 @@ static int resolve_path(struct decoder *decoder, const struct event_layout *layo
 	found->path = id + 1;
 	found->selected = known->selected;
 	found->device = known->device;
+	found->type = path.type;
 	found->flags = layout->flags;
 	if (layout->kind == KIND_MAP && map_type_refused(path.type))
 		found->flags |= RECORD_FAILED;
@@ -348,11 +349,11 @@ static int make_record_room(struct slice *slice, uint32_t wanted)
 
 /* Hard interrupt, soft interrupt or NMI.  All ones is what Linux 6.18 writes into every
  * uprobe event: not known. */
-static inline uint16_t interrupt_flag(uint64_t common_flags)
+static inline unsigned int interrupt_flag(uint64_t common_flags)
 {
 	bool in_interrupt = (common_flags & 0x58) && common_flags != 0xff;
 
-	return (uint16_t)(in_interrupt * RECORD_INTERRUPT);
+	return in_interrupt * RECORD_INTERRUPT;
 }
 
 /* What few layouts have. */
@@ -441,8 +442,9 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 	record->dist = (int16_t)dist;
 	/* NULL, an errno in pointer's clothes, DMA_MAPPING_ERROR: all above a limit. */
 	failed = (record->addr + layout->fail_bias > layout->fail_limit) | extras.failed;
-	record->flags = (uint16_t)(found->flags | failed * RECORD_FAILED | interrupt_flag(context) |
-				   ((uint64_t)dist > INT16_MAX) * RECORD_NO_DIST);
+	record->type = found->type;
+	record->flags = (uint8_t)(found->flags | failed * RECORD_FAILED | interrupt_flag(context) |
+				  ((uint64_t)dist > INT16_MAX) * RECORD_NO_DIST);
 	place->stamp = stamp;
 	place->cpu = (uint16_t)work->cpu;
 	place->kind = (uint8_t)layout->kind;

@@ -228,9 +228,9 @@ static void place_fields(struct event_layout *layout, const struct trace_file *f
 	layout->ret.sign = layout->ret.present ? (layout->ret.mask >> 1) + 1 : 0;
 	layout->extras = layout->type_is_text || old || layout->ret.present ||
 			 layout->short_errors || layout->comm.field;
-	layout->flags = (uint16_t)((layout->addr.present ? 0 : RECORD_NO_ADDR) |
-				   (layout->size.present ? 0 : RECORD_NO_SIZE) |
-				   (layout->dist.present ? 0 : RECORD_NO_DIST));
+	layout->flags = (uint8_t)((layout->addr.present ? 0 : RECORD_NO_ADDR) |
+				  (layout->size.present ? 0 : RECORD_NO_SIZE) |
+				  (layout->dist.present ? 0 : RECORD_NO_DIST));
 	for (int field = 0; field < P2P_FIELDS; field++)
 		need(layout, layout->fields[field]);
 }
