@@ -14,7 +14,7 @@ struct blocker {
 	char device[PCI_NAME_BYTES]; /* a bridge, a device or a root bus */
 	char reason[256];
 	char fix[640];
-	char trial[256]; /* a command that tries it out until the next boot; "" */
+	char trial[64], undo[64]; /* commands: to try it until the next boot, and back; "" */
 };
 
 /* One sentence: how the verdict came about. */

@@ -22,8 +22,8 @@ struct boot_note {
 int boot_notes(const struct topology *topology, const struct pci_device *const *path,
 	       size_t path_count, struct boot_note **notes, size_t *count);
 
-/* The value of pci=disable_acs_redir= in force, "" when there is none: a new value
- * replaces it, so what it names must be named again. */
+/* What of pci=disable_acs_redir= is in force and has an effect, "" for nothing: a new
+ * value replaces the old one, so its devices must be named again. */
 char *boot_disable_acs_redir(const struct topology *topology, char *to, size_t room);
 
 #endif

@@ -13,6 +13,7 @@
 
 struct system_options {
 	const char *root, *kernel, *allow_list;
+	bool numeric; /* ids in place of names */
 };
 
 extern const struct option_spec system_option_table[];
@@ -21,7 +22,7 @@ struct pci_system {
 	struct topology topology;
 	struct allow_list list;
 	struct rule rule; /* of the kernel asked for, else of the system's own */
-	struct pci_names *names;
+	struct pci_names *names; /* NULL: ids */
 };
 
 int system_open(struct pci_system *system, const struct system_options *given,

@@ -19,6 +19,7 @@ struct topo_view {
 	size_t provider_count, client_count;
 	const struct boot_note *notes;
 	size_t note_count;
+	bool nobody_provides; /* so that the rows are all devices */
 	bool everything; /* --all: the tree shows every device */
 	bool colour, utf8;
 	size_t width; /* columns to fit in; 0: any */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "p2ptrace/command.h"
 #include "p2ptrace/explain_print.h"
+#include "p2ptrace/rows.h"
 #include "p2ptrace/terminal.h"
 
 struct explain_options {
@@ -19,6 +21,30 @@ static const struct option_spec options[] = {
 	  .offset = offsetof(struct explain_options, system) },
 	{ .kind = OPTION_END },
 };
+
+/* Drivers whose peer traffic is none of this rule's business. */
+static const struct {
+	const char *driver, *note;
+} drivers[] = {
+	{ "nvidia", "GPUDirect through nvidia-peermem or nvidia-fs goes past P2PDMA: for that the "
+		    "verdict above does not hold" },
+};
+
+static int note_drivers(struct explanation *pair)
+{
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+		struct boot_note *row;
+
+		if (strcmp(pair->provider->driver, drivers[i].driver) != 0 &&
+		    strcmp(pair->client->driver, drivers[i].driver) != 0)
+			continue;
+		row = ROWS_ADD(pair->notes, pair->note_count);
+		if (!row)
+			return -1;
+		snprintf(row->text, sizeof(row->text), "%s", drivers[i].note);
+	}
+	return 0;
+}
 
 /* Notes on the command line, with the devices whose ACS counts for this pair. */
 static int find_notes(struct explanation *pair)
@@ -55,7 +81,7 @@ static int explain(struct pci_system *system, const char *const names[2], bool j
 	rule_decide(&system->rule, provider, client, &pair.verdict);
 	if (blockers_find(&system->rule, provider, client, &pair.verdict, &pair.blockers,
 			  &pair.blocker_count) ||
-	    find_notes(&pair)) {
+	    find_notes(&pair) || note_drivers(&pair)) {
 		p2p_fail(err, "out of memory");
 	} else if (json) {
 		status = explain_print_json(&pair, stdout, err) ? -1 : P2P_OK;

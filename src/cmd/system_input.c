@@ -12,6 +12,8 @@ const struct option_spec system_option_table[] = {
 	  FIELD(kernel) },
 	{ OPTION_STRING, 0, "allow-list", "FILE",
 	  "host bridges a patched kernel lets pass: VENDOR:DEVICE [same]", FIELD(allow_list) },
+	{ OPTION_FLAG, 'n', "numeric", NULL, "vendor and device ids in place of names",
+	  FIELD(numeric) },
 	{ .kind = OPTION_END },
 };
 
@@ -34,7 +36,7 @@ int system_open(struct pci_system *system, const struct system_options *given,
 	if (!given->kernel)
 		version = kernel_version_parse(system->topology.kernel);
 	system->rule = (struct rule){ &system->topology, &system->list, version };
-	system->names = pci_names_open();
+	system->names = given->numeric ? NULL : pci_names_open();
 	return 0;
 }
 

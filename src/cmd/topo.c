@@ -100,7 +100,10 @@ static bool somebody_provides(struct topology *topology)
 static int choose(struct topo_view *view, struct topology *topology,
 		  const struct topo_options *given, struct p2p_error *err)
 {
-	bool all_rows = given->all || given->provider || !somebody_provides(topology);
+	bool all_rows = given->all || given->provider;
+
+	view->nobody_provides = !somebody_provides(topology);
+	all_rows |= view->nobody_provides;
 
 	for (size_t i = 0; i < topology->count; i++) {
 		struct pci_device *device = &topology->devices[i];

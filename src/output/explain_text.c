@@ -55,6 +55,8 @@ static void print_device(const struct explanation *pair, const char *role,
 		fprintf(out, ", link %s", text);
 	if (*pool_words(device, text, sizeof(text)))
 		fprintf(out, ", p2p pool %s", text);
+	else
+		fputs(", no p2p pool", out);
 	if (device->physfn)
 		fprintf(out, ", virtual function of %s", device->physfn->name);
 	fputc('\n', out);
@@ -153,9 +155,13 @@ static void print_blockers(const struct explanation *pair, FILE *out)
 		snprintf(lead, sizeof(lead), "  %zu. ", i + 1);
 		fprintf(out, "%s%s\n", lead, blocker->device);
 		print_wrapped(out, "     why: ", blocker->reason);
-		print_wrapped(out, "     fix: ", blocker->fix);
+		if (i && !strcmp(blocker->fix, blocker[-1].fix))
+			fputs("     fix: the same\n", out);
+		else
+			print_wrapped(out, "     fix: ", blocker->fix);
 		if (*blocker->trial)
-			print_wrapped(out, "     try: ", blocker->trial);
+			fprintf(out, "     try: %s\n     undo: %s\n", blocker->trial,
+				blocker->undo);
 	}
 }
 
@@ -183,12 +189,11 @@ static void print_parameters(const struct explanation *pair, FILE *out)
 	if (!*blocker_disable_acs_redir(rule, pair->provider, pair->client, &pair->verdict, text,
 					sizeof(text)))
 		return;
-	fprintf(out, "\nkernel parameter for the whole way\n    %s\n", text);
+	fprintf(out, "\nkernel parameter for the whole way%s\n    %s\n",
+		strchr(text, ';') ? " (quote the ';' in GRUB's files)" : "", text);
 	if (*blocker_config_acs(rule, pair->provider, pair->client, &pair->verdict, text,
 				sizeof(text)))
 		fprintf(out, "    or, from kernel 6.11 on: %s\n", text);
-	if (strchr(text, ';') || strstr(text, ";"))
-		fputs("    (quote the ';' in GRUB's files)\n", out);
 	print_wrapped(out, "  warning: ", blocker_isolation_warning);
 	print_rebind(pair, out);
 }

@@ -140,6 +140,7 @@ static void json_blocker(struct json *json, const struct blocker *blocker)
 	json_text(json, "reason", blocker->reason);
 	json_text(json, "fix", blocker->fix);
 	json_known_text(json, "trial", blocker->trial);
+	json_known_text(json, "undo", blocker->undo);
 	json_end_object(json);
 }
 

@@ -32,13 +32,18 @@ static size_t label_width(struct pci_device *const *devices, size_t count, size_
 	return least;
 }
 
+static size_t cell_width(struct pci_device *client)
+{
+	return label_width(&client, 1, CELL - 1);
+}
+
 /* How many columns fit; at least one. */
 static size_t columns_that_fit(const struct topo_view *view, size_t left)
 {
 	size_t used = left, count = 0;
 
 	while (count < view->client_count) {
-		used += label_width(&view->clients[count], 1, CELL - 1) + 1;
+		used += cell_width(view->clients[count]) + 1;
 		if (view->width && used > view->width && count)
 			break;
 		count++;
@@ -46,10 +51,11 @@ static size_t columns_that_fit(const struct topo_view *view, size_t left)
 	return count;
 }
 
+/* Followed by blanks to `width`; 0: the last one. */
 static void print_cell(const struct topo_view *view, const struct pci_device *provider,
-		       struct pci_device *client, bool used[P2P_TYPES], FILE *out)
+		       const struct pci_device *client, size_t width, bool used[P2P_TYPES],
+		       FILE *out)
 {
-	size_t width = label_width(&client, 1, CELL - 1);
 	struct verdict verdict;
 	char cell[32];
 	int printed;
@@ -62,7 +68,7 @@ static void print_cell(const struct topo_view *view, const struct pci_device *pr
 	else
 		printed = snprintf(cell, sizeof(cell), "%s", codes[verdict.type].code);
 	fprintf(out, " %s%s%s%*s", type_colour(verdict.type, view->colour), cell,
-		colour_off(view->colour), (int)width - printed, "");
+		colour_off(view->colour), width ? (int)width - printed : 0, "");
 }
 
 static void print_heading(const struct topo_view *view, size_t left, size_t columns, FILE *out)
@@ -71,15 +77,14 @@ static void print_heading(const struct topo_view *view, size_t left, size_t colu
 
 	fprintf(out, "%*s", (int)left, "");
 	for (size_t c = 0; c < columns; c++) {
-		size_t width = label_width(&view->clients[c], 1, CELL - 1);
+		int width = c + 1 < columns ? (int)cell_width(view->clients[c]) : 0;
 
-		fprintf(out, " %-*s", (int)width,
-			device_label(view->clients[c], label, sizeof(label)));
+		fprintf(out, " %-*s", width, device_label(view->clients[c], label, sizeof(label)));
 	}
 	fputc('\n', out);
 }
 
-static void print_legend(const bool used[P2P_TYPES], FILE *out)
+static void print_legend(const struct topo_view *view, const bool used[P2P_TYPES], FILE *out)
 {
 	static const enum p2p_type order[] = { P2P_TYPE_BUS_ADDR, P2P_TYPE_THRU_HOST_BRIDGE,
 					       P2P_TYPE_NOT_SUPPORTED, P2P_TYPE_UNKNOWN };
@@ -89,6 +94,9 @@ static void print_legend(const bool used[P2P_TYPES], FILE *out)
 		if (used[order[i]])
 			fprintf(out, "  %-4s  %s\n", codes[order[i]].code, codes[order[i]].words);
 	fputs("  Rows are providers, columns clients; numbers are the kernel's distance.\n", out);
+	if (view->nobody_provides)
+		fputs("  No device here has memory to offer to peers: the rows are all devices.\n",
+		      out);
 }
 
 static void print_grid(const struct topo_view *view, FILE *out)
@@ -103,7 +111,8 @@ static void print_grid(const struct topo_view *view, FILE *out)
 		fprintf(out, "%-*s", (int)left,
 			device_label(view->providers[r], label, sizeof(label)));
 		for (size_t c = 0; c < columns; c++)
-			print_cell(view, view->providers[r], view->clients[c], used, out);
+			print_cell(view, view->providers[r], view->clients[c],
+				   c + 1 < columns ? cell_width(view->clients[c]) : 0, used, out);
 		fputc('\n', out);
 	}
 	if (columns < view->client_count)
@@ -111,7 +120,7 @@ static void print_grid(const struct topo_view *view, FILE *out)
 			"... %zu of %zu clients cut off: --client PATTERN picks some, --width 0 "
 			"shows all\n",
 			view->client_count - columns, view->client_count);
-	print_legend(used, out);
+	print_legend(view, used, out);
 }
 
 /* ---- the devices ---- */

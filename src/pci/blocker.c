@@ -228,9 +228,10 @@ static int add_redirect(const struct pair *pair, const struct pci_device *device
 	blocker_disable_acs_redir(pair->rule, pair->provider, pair->client, pair->verdict,
 				  parameter, sizeof(parameter));
 	snprintf(row->fix, sizeof(row->fix), "boot with %s", parameter);
-	snprintf(row->trial, sizeof(row->trial),
-		 "setpci -s %s ECAP_ACS+6.w=0000:%04x (undo: =%04x:%04x)", device->name,
-		 ACS_REDIRECT, control & ACS_REDIRECT, ACS_REDIRECT);
+	snprintf(row->trial, sizeof(row->trial), "setpci -s %s ECAP_ACS+6.w=0000:%04x",
+		 device->name, ACS_REDIRECT);
+	snprintf(row->undo, sizeof(row->undo), "setpci -s %s ECAP_ACS+6.w=%04x:%04x", device->name,
+		 control & ACS_REDIRECT, ACS_REDIRECT);
 	return 0;
 }
 

@@ -244,12 +244,26 @@ int boot_notes(const struct topology *topology, const struct pci_device *const *
 	return -1;
 }
 
+static bool is_useful(const struct topology *topology, const char *spec)
+{
+	const struct pci_device *device = device_named(topology, spec);
+
+	return device ? device->config.acs != ACS_ABSENT : !strncmp(spec, "pci:", 4);
+}
+
 char *boot_disable_acs_redir(const struct topology *topology, char *to, size_t room)
 {
 	struct notes notes = { .topology = topology };
+	size_t used = 0;
+	char *rest;
 
 	read_cmdline(&notes);
-	snprintf(to, room, "%s", notes.disable ? notes.disable : "");
+	*to = '\0';
+	for (char *spec = notes.disable ? strtok_r(notes.disable, ";", &rest) : NULL;
+	     spec && used < room; spec = strtok_r(NULL, ";", &rest))
+		if (is_useful(topology, spec))
+			used += (size_t)snprintf(to + used, room - used, "%s%s", used ? ";" : "",
+						 spec);
 	free(notes.disable);
 	free(notes.rows);
 	return to;

@@ -120,8 +120,8 @@ bool pci_matters(const struct topology *topology, struct pci_device *device)
 static const struct {
 	const char *directory, *prefix;
 } child_classes[] = {
-	{ "nvme", "nvme" }, { "drm", "card" }, { "drm", "renderD" },
-	{ "accel", "" },    { "net", "" },     { "infiniband", "" },
+	{ "nvme", "nvme" }, { "drm", "card" },	  { "drm", "renderD" },
+	{ "accel", "" },    { "infiniband", "" }, { "net", "" },
 };
 
 static void append_names(const struct topology *topology, struct pci_device *device, size_t class)

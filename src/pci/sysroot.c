@@ -355,6 +355,18 @@ mode_t sysroot_mode(const struct sysroot *root, const char *format, ...)
 	return what.st_mode;
 }
 
+int sysroot_writable(const struct sysroot *root, const char *format, ...)
+{
+	char path[PATH_MAX];
+
+	if (MAKE_PATH(path, format))
+		return -1;
+	if (!root->captured)
+		return faccessat(root->fd, path, W_OK, AT_EACCESS);
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
 /* ---- directories ---- */
 
 #define NAMES_MAX (1u << 20)
