@@ -92,6 +92,9 @@ void session_close(struct session *session);
 int session_stats(const struct session *session, size_t instance, unsigned int cpu,
 		  struct ring_stats *stats, char **text);
 
+/* Bytes of the buffer of one CPU in one instance, of a machine with so much memory. */
+uint64_t session_default_buffer(uint64_t memory, size_t cpus, size_t instances);
+
 /* Whether any of `pids` or their children still runs; true without pids. */
 bool session_has_targets(const struct session *session);
 

@@ -57,13 +57,19 @@ static int list_cpus(struct session *session, struct p2p_error *err)
 
 /* 32 MiB a CPU: 130 ms of the fastest that one CPU can produce; never more than an
  * eighth of the memory in all. */
-static uint64_t default_buffer_bytes(const struct session *session)
+uint64_t session_default_buffer(uint64_t memory, size_t cpus, size_t instances)
 {
 	const uint64_t most = 32 << 20, least = 1 << 20;
-	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t share = memory / 8 / session->cpu_count / session->instance_count;
+	uint64_t share = memory / 8 / cpus / instances;
 
 	return share > most ? most : share < least ? least : share;
+}
+
+static uint64_t default_buffer_bytes(const struct session *session)
+{
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+	return session_default_buffer(memory, session->cpu_count, session->instance_count);
 }
 
 /* ---- buffers ---- */
