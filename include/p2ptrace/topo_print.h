@@ -25,8 +25,9 @@ struct topo_view {
 	size_t width; /* columns to fit in; 0: any */
 };
 
-void topo_print_matrix(const struct topo_view *view, FILE *out);
-void topo_print_tree(const struct topo_view *view, FILE *out);
+/* 0, or -1 with `err`; there must be rows and columns. */
+int topo_print_matrix(const struct topo_view *view, FILE *out, struct p2p_error *err);
+int topo_print_tree(const struct topo_view *view, FILE *out, struct p2p_error *err);
 /* 0, or -1 with `err`. */
 int topo_print_json(const struct topo_view *view, FILE *out, struct p2p_error *err);
 

@@ -137,17 +137,19 @@ static int check_chosen(const struct topo_view *view, const struct topo_options 
 static int print(const struct topo_view *view, const struct topo_options *given,
 		 struct p2p_error *err)
 {
+	int status = 0;
+
 	if (given->json)
-		return topo_print_json(view, stdout, err) ? -1 : P2P_OK;
-	if (!view->clients || !view->providers)
+		status = topo_print_json(view, stdout, err);
+	else if (!view->clients || !view->providers)
 		printf("no device that P2PDMA is of interest for, of %zu PCI devices (--all shows "
 		       "all)\n",
 		       view->system->topology.count);
 	else if (given->tree)
-		topo_print_tree(view, stdout);
+		status = topo_print_tree(view, stdout, err);
 	else
-		topo_print_matrix(view, stdout);
-	return P2P_OK;
+		status = topo_print_matrix(view, stdout, err);
+	return status ? -1 : P2P_OK;
 }
 
 static int show(struct pci_system *system, const struct topo_options *given, struct p2p_error *err)

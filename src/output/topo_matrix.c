@@ -20,34 +20,28 @@ static const struct {
 	[P2P_TYPE_UNKNOWN] = { "?", "not known; 'p2ptrace explain' says what it hangs on" },
 };
 
-static size_t label_width(struct pci_device *const *devices, size_t count, size_t least)
+static size_t label_width(const struct pci_device *device, size_t least)
 {
 	char label[LABEL];
+	size_t width = strlen(device_label(device, label, sizeof(label)));
 
-	for (size_t i = 0; i < count; i++) {
-		size_t width = strlen(device_label(devices[i], label, sizeof(label)));
-
-		least = width > least ? width : least;
-	}
-	return least;
+	return width > least ? width : least;
 }
 
-static size_t cell_width(struct pci_device *client)
-{
-	return label_width(&client, 1, CELL - 1);
-}
-
-/* How many columns fit; at least one. */
-static size_t columns_that_fit(const struct topo_view *view, size_t left)
+/* The columns that fit, and their widths: at least one. */
+static size_t fit_columns(const struct topo_view *view, size_t left, size_t *widths)
 {
 	size_t used = left, count = 0;
 
 	while (count < view->client_count) {
-		used += cell_width(view->clients[count]) + 1;
+		widths[count] = label_width(view->clients[count], CELL - 1);
+		used += widths[count] + 1;
 		if (view->width && used > view->width && count)
 			break;
 		count++;
 	}
+	/* Nothing stands behind the last one. */
+	widths[count - 1] = 0;
 	return count;
 }
 
@@ -71,16 +65,15 @@ static void print_cell(const struct topo_view *view, const struct pci_device *pr
 		colour_off(view->colour), width ? (int)width - printed : 0, "");
 }
 
-static void print_heading(const struct topo_view *view, size_t left, size_t columns, FILE *out)
+static void print_heading(const struct topo_view *view, size_t left, const size_t *widths,
+			  size_t columns, FILE *out)
 {
 	char label[LABEL];
 
 	fprintf(out, "%*s", (int)left, "");
-	for (size_t c = 0; c < columns; c++) {
-		int width = c + 1 < columns ? (int)cell_width(view->clients[c]) : 0;
-
-		fprintf(out, " %-*s", width, device_label(view->clients[c], label, sizeof(label)));
-	}
+	for (size_t c = 0; c < columns; c++)
+		fprintf(out, " %-*s", (int)widths[c],
+			device_label(view->clients[c], label, sizeof(label)));
 	fputc('\n', out);
 }
 
@@ -99,20 +92,22 @@ static void print_legend(const struct topo_view *view, const bool used[P2P_TYPES
 		      out);
 }
 
-static void print_grid(const struct topo_view *view, FILE *out)
+static void print_grid(const struct topo_view *view, size_t *widths, FILE *out)
 {
-	size_t left = label_width(view->providers, view->provider_count, 4);
-	size_t columns = columns_that_fit(view, left);
 	bool used[P2P_TYPES] = { false };
+	size_t left = 4, columns;
 	char label[LABEL];
 
-	print_heading(view, left, columns, out);
+	for (size_t r = 0; r < view->provider_count; r++)
+		left = label_width(view->providers[r], left);
+	columns = fit_columns(view, left, widths);
+	print_heading(view, left, widths, columns, out);
 	for (size_t r = 0; r < view->provider_count; r++) {
 		fprintf(out, "%-*s", (int)left,
 			device_label(view->providers[r], label, sizeof(label)));
 		for (size_t c = 0; c < columns; c++)
-			print_cell(view, view->providers[r], view->clients[c],
-				   c + 1 < columns ? cell_width(view->clients[c]) : 0, used, out);
+			print_cell(view, view->providers[r], view->clients[c], widths[c], used,
+				   out);
 		fputc('\n', out);
 	}
 	if (columns < view->client_count)
@@ -207,10 +202,15 @@ static void print_system(const struct topo_view *view, FILE *out)
 	fprintf(out, ", %s\n\n", iommu[topology->iommu]);
 }
 
-void topo_print_matrix(const struct topo_view *view, FILE *out)
+int topo_print_matrix(const struct topo_view *view, FILE *out, struct p2p_error *err)
 {
+	size_t *widths = calloc(view->client_count + 1, sizeof(*widths));
+
+	if (!widths)
+		return p2p_fail(err, "out of memory");
 	print_system(view, out);
-	print_grid(view, out);
+	print_grid(view, widths, out);
+	free(widths);
 	fputc('\n', out);
 	print_devices(view, out);
 	for (size_t i = 0; i < view->note_count; i++) {
@@ -218,4 +218,5 @@ void topo_print_matrix(const struct topo_view *view, FILE *out)
 		text_print_safe(out, view->notes[i].text);
 		fputc('\n', out);
 	}
+	return 0;
 }

@@ -138,14 +138,15 @@ static void print_hosts(const struct tree *tree)
 	}
 }
 
-void topo_print_tree(const struct topo_view *view, FILE *out)
+int topo_print_tree(const struct topo_view *view, FILE *out, struct p2p_error *err)
 {
 	size_t count = view->system->topology.count;
 	struct tree tree = { view, calloc(count ? count : 1, sizeof(bool)), out };
 
 	if (!tree.shown)
-		return;
+		return p2p_fail(err, "out of memory");
 	choose(&tree);
 	print_hosts(&tree);
 	free(tree.shown);
+	return 0;
 }
