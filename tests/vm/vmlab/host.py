@@ -26,9 +26,16 @@ FILES = {
 }
 
 
+def environment():
+    """Ours without what a make above us would tell the makes below: its O= above all."""
+    ours = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "O", "CC", "CFLAGS")
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
 def run(command, log=None, **kwargs):
     """Runs a program; its output goes to `log` or is shown only when it fails."""
     out = open(log, "ab") if log else subprocess.PIPE
+    kwargs.setdefault("env", environment())
     done = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False, **kwargs)
     if log:
         out.close()
@@ -57,7 +64,7 @@ def install(packages):
     if not shutil.which("apt-get") or os.geteuid() != 0:
         raise LabError("missing packages: " + " ".join(missing) + " (install them as root)")
     print("lab: installing " + " ".join(missing), flush=True)
-    env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    env = dict(environment(), DEBIAN_FRONTEND="noninteractive")
     run(["apt-get", "update", "-qq"], env=env)
     run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], env=env)
 

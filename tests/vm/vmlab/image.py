@@ -83,8 +83,16 @@ def write(path, files):
         out.write(_entry("TRAILER!!!", 0, b"", number))
 
 
+def _check_version():
+    """dkms.conf cannot ask the file VERSION."""
+    version = (REPOSITORY / "VERSION").read_text().strip()
+    if f'PACKAGE_VERSION="{version}"' not in (REPOSITORY / "kernel/dkms.conf").read_text():
+        raise LabError(f"kernel/dkms.conf does not say PACKAGE_VERSION=\"{version}\" as VERSION does")
+
+
 def make(kernel, output, p2ptrace):
     """The initramfs of one kernel; returns its path."""
+    _check_version()
     folder = output / kernel.name
     folder.mkdir(parents=True, exist_ok=True)
     files = {
