@@ -32,7 +32,7 @@ struct p2p_record {
 	uint32_t device; /* the path's */
 	uint32_t tid;
 	uint32_t comm; /* the event's own name for it, 0: none */
-	uint32_t stack; /* + 1: the kernel stack recorded with it, 0: none */
+	uint32_t stack; /* the kernel stack recorded with it, in the decoder's stacks; 0: none */
 	int16_t dist;
 	uint8_t flags; /* enum record_flag */
 	uint8_t type; /* the path's */

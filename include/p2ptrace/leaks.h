@@ -12,6 +12,7 @@
 #define P2PTRACE_LEAKS_H
 
 #include "p2ptrace/analysis.h"
+#include "p2ptrace/symbols.h"
 #include "p2ptrace/table.h"
 
 enum verdict { VERDICT_LEAKED, VERDICT_UNKNOWN, VERDICT_IN_FLIGHT, VERDICTS };
@@ -30,7 +31,7 @@ struct leak {
 	uint64_t bytes; /* NOT_KNOWN without sizes */
 	uint64_t age; /* ns, NOT_KNOWN on other clocks or without addresses */
 	uint64_t stamp;
-	uint32_t stack; /* of analysis->stacks + 1; 0: not recorded */
+	uint32_t stack; /* of analysis->stacks; 0: not recorded */
 };
 
 struct leak_totals {
@@ -42,6 +43,8 @@ struct leaks {
 	size_t count;
 	struct leak_totals totals[VERDICTS];
 	bool bytes_known;
+	const struct analysis *analysis;
+	struct symbols symbols;
 	char **texts; /* the reasons that are not constant */
 	size_t text_count;
 };
@@ -51,16 +54,23 @@ int leaks_find(struct leaks *leaks, const struct analysis *analysis, uint64_t mi
 	       struct p2p_error *err);
 void leaks_free(struct leaks *leaks);
 
+/* The name of the frame `index` of a stack, innermost first; NULL behind the last. */
+const char *leaks_frame(const struct leaks *leaks, uint32_t stack, size_t index, char *to,
+			size_t room);
+
 /* Leaks that agree in what they are grouped by. */
 struct leak_group {
 	const char *verdict, *kind, *comm, *provider, *client, *type, *why;
 	int64_t pid;
 	uint64_t count, bytes, oldest;
+	uint32_t stack;
+	const char *frames; /* the stack's bytes: groups are ordered by them */
+	size_t frame_bytes;
 };
 
 extern const struct column leak_columns[], leak_group_columns[];
 
-/* `by`: names out of pid, pair, provider, client, type, kind, separated by commas.
+/* `by`: names out of pid, pair, provider, client, type, kind, stack, with commas.
  * *groups is the caller's to free. */
 int leaks_group(const struct leaks *leaks, const char *by, struct leak_group **groups,
 		size_t *count, struct p2p_error *err);

@@ -50,7 +50,7 @@ struct thread_totals {
 /* What is known of a beginning beyond its entry, for few of them. */
 struct beginning {
 	uint32_t comm; /* the event's own name for its thread */
-	uint32_t stack; /* + 1 in the reader's stacks, 0: none */
+	uint32_t stack; /* its kernel stack, 0: none */
 };
 
 struct matcher {

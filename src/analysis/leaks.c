@@ -244,7 +244,9 @@ int leaks_find(struct leaks *leaks, const struct analysis *analysis, uint64_t mi
 {
 	struct finder finder = { .leaks = leaks, .analysis = analysis, .min_age = min_age };
 
-	*leaks = (struct leaks){ .bytes_known = true };
+	*leaks = (struct leaks){ .bytes_known = true, .analysis = analysis };
+	if (analysis->stacks && symbols_parse(&leaks->symbols, analysis->file->kallsyms))
+		return p2p_fail(err, "no memory for the kernel's symbols");
 	for (unsigned int shard = 0; shard < analysis->shard_count; shard++) {
 		finder.matcher = &analysis->matchers[shard];
 		if (!add_entries(&finder) || !add_balances(&finder)) {
@@ -266,8 +268,26 @@ int leaks_find(struct leaks *leaks, const struct analysis *analysis, uint64_t mi
 	return 0;
 }
 
+const char *leaks_frame(const struct leaks *leaks, uint32_t stack, size_t index, char *to,
+			size_t room)
+{
+	const struct names *stacks = leaks->analysis->stacks;
+	uint64_t address;
+
+	if (!stack || (index + 1) * sizeof(address) > names_length(stacks, stack))
+		return NULL;
+	memcpy(&address, names_text(stacks, stack) + index * sizeof(address), sizeof(address));
+	/* The kernel ends short stacks with all ones. */
+	if (!address || address == UINT64_MAX)
+		return NULL;
+	if (leaks->analysis->file->big_endian != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__))
+		address = __builtin_bswap64(address);
+	return symbols_name(&leaks->symbols, address, to, room);
+}
+
 void leaks_free(struct leaks *leaks)
 {
+	symbols_free(&leaks->symbols);
 	for (size_t i = 0; i < leaks->text_count; i++)
 		free(leaks->texts[i]);
 	free(leaks->texts);
@@ -278,7 +298,7 @@ void leaks_free(struct leaks *leaks)
 /* ---- groups ---- */
 
 struct grouping {
-	bool kind, pid, client, provider, type;
+	bool kind, pid, client, provider, type, stack;
 };
 
 static int parse_grouping(struct grouping *grouping, const char *by, struct p2p_error *err)
@@ -295,6 +315,8 @@ static int parse_grouping(struct grouping *grouping, const char *by, struct p2p_
 			grouping->kind = true;
 		else if (length == 4 && !memcmp(by, "type", 4))
 			grouping->type = true;
+		else if (length == 5 && !memcmp(by, "stack", 5))
+			grouping->stack = true;
 		else if (length == 6 && !memcmp(by, "client", 6))
 			grouping->client = true;
 		else if (length == 8 && !memcmp(by, "provider", 8))
@@ -302,7 +324,7 @@ static int parse_grouping(struct grouping *grouping, const char *by, struct p2p_
 		else
 			return p2p_fail_usage(err,
 					      "--by: '%.*s' is not one of pid, pair, provider, "
-					      "client, type, kind",
+					      "client, type, kind, stack",
 					      (int)length, by);
 		by += length + (by[length] == ',');
 	}
@@ -328,7 +350,12 @@ static int compare_keys(const struct leak_group *left, const struct leak_group *
 	order = order ? order : compare_texts(left->comm, right->comm);
 	if (order)
 		return order;
-	return left->pid < right->pid ? -1 : left->pid > right->pid;
+	if (left->pid != right->pid)
+		return left->pid < right->pid ? -1 : 1;
+	/* The numbers of stacks depend on which thread met them first. */
+	if (left->frame_bytes != right->frame_bytes)
+		return left->frame_bytes < right->frame_bytes ? -1 : 1;
+	return left->frame_bytes ? memcmp(left->frames, right->frames, left->frame_bytes) : 0;
 }
 
 static int compare_groups_by_key(const void *a, const void *b)
@@ -348,8 +375,11 @@ static int compare_groups_by_bytes(const void *a, const void *b)
 	return compare_keys(left, right);
 }
 
-static struct leak_group group_of(const struct leak *leak, const struct grouping *grouping)
+static struct leak_group group_of(const struct leaks *leaks, const struct leak *leak,
+				  const struct grouping *grouping)
 {
+	uint32_t stack = grouping->stack ? leak->stack : 0;
+
 	return (struct leak_group){
 		.verdict = leak->verdict_name,
 		.kind = grouping->kind ? leak->kind : NULL,
@@ -359,6 +389,9 @@ static struct leak_group group_of(const struct leak *leak, const struct grouping
 		.client = grouping->client ? leak->client : NULL,
 		.type = grouping->type ? leak->type : NULL,
 		.why = leak->why,
+		.stack = stack,
+		.frames = stack ? names_text(leaks->analysis->stacks, stack) : NULL,
+		.frame_bytes = stack ? names_length(leaks->analysis->stacks, stack) : 0,
 		.count = leak->count,
 		.bytes = leak->bytes,
 		.oldest = leak->age,
@@ -390,7 +423,7 @@ int leaks_group(const struct leaks *leaks, const char *by, struct leak_group **g
 	if (!rows)
 		return p2p_fail(err, "no memory for the list of leaks");
 	for (size_t i = 0; i < leaks->count; i++)
-		rows[i] = group_of(&leaks->items[i], &grouping);
+		rows[i] = group_of(leaks, &leaks->items[i], &grouping);
 	rows_sort(rows, leaks->count, sizeof(*rows), compare_groups_by_key);
 	*count = 0;
 	for (size_t i = 0; i < leaks->count; i++) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "p2ptrace/command.h"
 #include "p2ptrace/input.h"
@@ -21,7 +22,7 @@ static const struct option_spec options[] = {
 	  .offset = offsetof(struct leaks_options, analysis) },
 	{ OPTION_DURATION, 0, "min-age", "TIME", "open longer than this is leaked (10s, 250ms)",
 	  .offset = offsetof(struct leaks_options, min_age) },
-	{ OPTION_STRING, 0, "by", "KEYS", "group by pid, pair, provider, client, type, kind",
+	{ OPTION_STRING, 0, "by", "KEYS", "group by pid, pair, provider, client, type, kind, stack",
 	  .offset = offsetof(struct leaks_options, by) },
 	{ OPTION_FLAG, 0, "each", NULL, "every allocation and mapping on a line of its own",
 	  .offset = offsetof(struct leaks_options, each) },
@@ -42,7 +43,17 @@ static void json_known(struct json *json, const char *key, uint64_t value)
 		json_u64(json, key, value);
 }
 
-static void print_json_leak(struct json *json, const struct leak *leak)
+static void print_json_stack(struct json *json, const struct leaks *leaks, uint32_t stack)
+{
+	char name[256];
+
+	json_array(json, "stack");
+	for (size_t i = 0; leaks_frame(leaks, stack, i, name, sizeof(name)); i++)
+		json_text(json, NULL, name);
+	json_end_array(json);
+}
+
+static void print_json_leak(struct json *json, const struct leaks *leaks, const struct leak *leak)
 {
 	json_object(json, NULL);
 	json_text(json, "kind", leak->kind);
@@ -64,8 +75,7 @@ static void print_json_leak(struct json *json, const struct leak *leak)
 	json_known(json, "age_ns", leak->age);
 	json_known(json, "ts_ns", leak->age == NOT_KNOWN ? NOT_KNOWN : leak->stamp);
 	json_u64(json, "count", leak->count);
-	json_array(json, "stack");
-	json_end_array(json);
+	print_json_stack(json, leaks, leak->stack);
 	json_end_object(json);
 }
 
@@ -92,7 +102,7 @@ static void print_json(const struct leaks *leaks, const struct analysis *analysi
 	json_end_object(&json);
 	json_array(&json, "leaks");
 	for (size_t i = 0; i < leaks->count; i++)
-		print_json_leak(&json, &leaks->items[i]);
+		print_json_leak(&json, leaks, &leaks->items[i]);
 	json_end_array(&json);
 	json_end_object(&json);
 }
@@ -117,26 +127,79 @@ static void print_totals(const struct leaks *leaks, const struct analysis *analy
 	puts("\n");
 }
 
+/* The columns that say something for this grouping, as keys for a table. */
+static void choose_columns(const char *by, char *to, size_t room)
+{
+	bool pair = strstr(by, "pair");
+
+	snprintf(to, room, "verdict%s%s%s%s%s,count,bytes,oldest_ns,why",
+		 pair || strstr(by, "kind") ? ",kind" : "", strstr(by, "pid") ? ",pid,comm" : "",
+		 pair || strstr(by, "provider") ? ",provider" : "",
+		 pair || strstr(by, "client") ? ",client" : "",
+		 pair || strstr(by, "type") ? ",type" : "");
+}
+
+/* Each stack's leaks, with the frames below. */
+static void print_stacks(const struct leaks *leaks, const struct leak_group *groups, size_t count,
+			 const char *columns, uint64_t top)
+{
+	struct table table = { leak_group_columns, NULL, 1, sizeof(*groups), columns };
+	char name[256];
+
+	for (size_t i = 0; i < count && (!top || i < top); i++) {
+		table.rows = &groups[i];
+		if (i)
+			putchar('\n');
+		table_print_text(&table, stdout, 0);
+		for (size_t frame = 0;
+		     leaks_frame(leaks, groups[i].stack, frame, name, sizeof(name)); frame++) {
+			fputs("    ", stdout);
+			text_print_safe(stdout, name);
+			putchar('\n');
+		}
+		if (!groups[i].stack)
+			puts("    no kernel stack was recorded (record -g)");
+	}
+	if (top && count > top)
+		printf("... and %zu more (--top 0 shows all)\n", (size_t)(count - top));
+}
+
+static int print_groups(const struct leaks *leaks, const struct leaks_options *given,
+			struct p2p_error *err)
+{
+	const char *by = given->by ? given->by : "pid,pair";
+	struct table table = { leak_group_columns, NULL, 0, sizeof(struct leak_group), NULL };
+	struct leak_group *groups;
+	char columns[128];
+
+	if (leaks_group(leaks, by, &groups, &table.row_count, err))
+		return -1;
+	table.rows = groups;
+	choose_columns(by, columns, sizeof(columns));
+	if (given->csv) {
+		table_print_csv(&table, stdout);
+	} else if (strstr(by, "stack")) {
+		print_stacks(leaks, groups, table.row_count, columns, given->top);
+	} else if (table.row_count) {
+		table.wanted = columns;
+		table_print_text(&table, stdout, given->top);
+	}
+	free(groups);
+	return P2P_OK;
+}
+
 static int print_table(const struct leaks *leaks, const struct leaks_options *given,
 		       struct p2p_error *err)
 {
-	bool each = given->each || (given->csv && !given->by);
-	struct table table = { leak_columns, leaks->items, leaks->count, sizeof(*leaks->items),
-			       NULL };
-	struct leak_group *groups = NULL;
+	struct table each = { leak_columns, leaks->items, leaks->count, sizeof(*leaks->items),
+			      NULL };
 
-	if (!each) {
-		size_t count;
-
-		if (leaks_group(leaks, given->by ? given->by : "pid,pair", &groups, &count, err))
-			return -1;
-		table = (struct table){ leak_group_columns, groups, count, sizeof(*groups), NULL };
-	}
+	if (!given->each && !(given->csv && !given->by))
+		return print_groups(leaks, given, err);
 	if (given->csv)
-		table_print_csv(&table, stdout);
-	else if (table.row_count)
-		table_print_text(&table, stdout, given->top);
-	free(groups);
+		table_print_csv(&each, stdout);
+	else if (leaks->count)
+		table_print_text(&each, stdout, given->top);
 	return P2P_OK;
 }
 
