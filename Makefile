@@ -71,9 +71,10 @@ FLAGS_NOW   := $(CC) $(ALL_CFLAGS)
 $(shell mkdir -p $(O)/obj; [ "$$(cat $(FLAGS_STAMP) 2>/dev/null)" = '$(subst ','"'"',$(FLAGS_NOW))' ] || \
         printf '%s\n' '$(subst ','"'"',$(FLAGS_NOW))' > $(FLAGS_STAMP))
 
+$(O)/obj/src/doctor/check_tools.o: OWN_CFLAGS = -DP2PTRACE_LIBRARIES='"$(DEP_VERSIONS)"'
 $(O)/obj/%.o: %.c $(FLAGS_STAMP)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(OWN_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(O)/tests/lib/libtest.a $(O)/libp2ptrace.a
 	@mkdir -p $(@D)

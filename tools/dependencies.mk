@@ -26,3 +26,6 @@ FOUND_OPTIONAL := $(foreach lib,$(OPTIONAL),$(shell $(PKG_CONFIG) --exists $(lib
 DEP_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(REQUIRED) $(FOUND_OPTIONAL) 2>/dev/null) \
               $(foreach lib,$(FOUND_OPTIONAL),$(DEFINE_$(lib)))
 DEP_LIBS   := $(shell $(PKG_CONFIG) --libs $(REQUIRED) $(FOUND_OPTIONAL) 2>/dev/null)
+# "libtracefs 1.6.4, libpci 3.9.0", for `p2ptrace doctor`.
+DEP_VERSIONS = $(shell for lib in $(REQUIRED) $(FOUND_OPTIONAL); do \
+		printf '%s %s, ' "$$lib" "$$($(PKG_CONFIG) --modversion "$$lib")"; done 2>/dev/null | sed 's/, $$//')

@@ -30,6 +30,7 @@ extern const struct command cmd_leaks;
 extern const struct command cmd_events;
 extern const struct command cmd_info;
 extern const struct command cmd_stat;
+extern const struct command cmd_doctor;
 extern const struct command cmd_analyze;
 extern const struct command cmd_check;
 extern const struct command cmd_topo;

@@ -82,6 +82,11 @@ int sysroot_link_name(const struct sysroot *root, char *to, size_t room, const c
 mode_t sysroot_mode(const struct sysroot *root, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Whether this process may write to what is there: 0, or -1 with errno.  Nothing of a
+ * captured tree is written to: EOPNOTSUPP. */
+int sysroot_writable(const struct sysroot *root, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* The names in a directory, without those that begin with '.', in byte order. */
 struct name_list {
 	char **names;
