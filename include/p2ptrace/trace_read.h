@@ -83,6 +83,8 @@ struct trace_file {
 	struct trace_cpu_stats *stats; /* [cpu], stat_count of them */
 	size_t stat_count;
 	bool truncated;
+	/* How much of the file its own tables have claimed: damage claims it over and over. */
+	uint64_t lane_bytes, metadata_bytes, unpacked_bytes;
 };
 
 /* Opens `path` ("-" is standard input, spooled to an unlinked file).

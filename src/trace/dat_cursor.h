@@ -46,8 +46,8 @@ int dat_read_header_info(struct trace_file *file, struct dat_cursor *cursor);
 int dat_read_ftrace_formats(struct trace_file *file, struct dat_cursor *cursor);
 int dat_read_event_formats(struct trace_file *file, struct dat_cursor *cursor);
 
-/* A new lane at the end of file->lanes; NULL without memory. */
-struct trace_lane *dat_add_lane(struct trace_file *file);
+/* A new lane at the end of file->lanes; NULL and the cursor failed when there is no room. */
+struct trace_lane *dat_add_lane(struct trace_file *file, struct dat_cursor *cursor);
 
 /* Cuts the lane at the end of the file and, when `compressed`, finds its chunks. */
 int dat_finish_lane(struct trace_file *file, struct trace_lane *lane, bool compressed,

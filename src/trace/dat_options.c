@@ -113,7 +113,7 @@ struct section {
 
 #define SECTION_COMPRESSED 1
 /* Far above any real metadata; a damaged size must not take all memory. */
-#define SECTION_LIMIT (1u << 30)
+#define UNPACKED_LIMIT (256u << 20)
 
 static int unpack_section(struct trace_file *file, struct section *section)
 {
@@ -122,7 +122,8 @@ static int unpack_section(struct trace_file *file, struct section *section)
 	char *packed;
 	int result;
 
-	if (!section->cursor.failed && plain_bytes > SECTION_LIMIT)
+	file->unpacked_bytes += plain_bytes;
+	if (!section->cursor.failed && file->unpacked_bytes > UNPACKED_LIMIT)
 		return dat_fail(&section->cursor, "%u bytes unpacked is beyond belief",
 				plain_bytes);
 	packed = dat_text(&section->cursor, packed_bytes);
@@ -142,6 +143,16 @@ static int unpack_section(struct trace_file *file, struct section *section)
 	section->cursor.at = 0;
 	section->cursor.end = plain_bytes;
 	return result;
+}
+
+/* Sections do not overlap: together they are no larger than the file.  With some slack,
+ * for several options that lead to one. */
+static int claim_section(struct trace_file *file, struct section *section)
+{
+	file->metadata_bytes += section->cursor.end - section->cursor.at;
+	if (file->metadata_bytes / 4 > file->bytes)
+		return dat_fail(&section->cursor, "sections lead to one another without an end");
+	return 0;
 }
 
 static int open_section(struct trace_file *file, uint64_t offset, const char *what,
@@ -168,6 +179,14 @@ static int open_section(struct trace_file *file, uint64_t offset, const char *wh
 		return -1;
 	if (bytes < cursor->end - cursor->at)
 		cursor->end = cursor->at + bytes;
+	return 0;
+}
+
+static int enter_section(struct trace_file *file, uint64_t offset, const char *what,
+			 struct section *section, struct p2p_error *err)
+{
+	if (open_section(file, offset, what, section, err) || claim_section(file, section))
+		return -1;
 	if (section->flags & SECTION_COMPRESSED && file->compression != COMPRESSION_NONE)
 		return unpack_section(file, section);
 	return 0;
@@ -207,7 +226,7 @@ static int read_section_at(struct trace_file *file, size_t row, struct dat_curso
 
 	if (option->failed)
 		return -1;
-	result = open_section(file, offset, sections[row].what, &section, option->err);
+	result = enter_section(file, offset, sections[row].what, &section, option->err);
 	if (!result)
 		result = sections[row].read(file, &section.cursor);
 	free(section.unpacked);
@@ -245,16 +264,8 @@ static int read_buffer7(struct trace_file *file, struct dat_cursor *option)
 	bool compressed = false;
 	int result = 0;
 
-	if (offset <= file->bytes) {
-		enum compression kept = file->compression;
-
-		/* The data itself is never unpacked here. */
-		file->compression = COMPRESSION_NONE;
-		if (!open_section(file, offset, "trace data", &section, &ignored))
-			compressed = section.flags & SECTION_COMPRESSED;
-		file->compression = kept;
-		free(section.unpacked);
-	}
+	if (offset <= file->bytes && !open_section(file, offset, "trace data", &section, &ignored))
+		compressed = section.flags & SECTION_COMPRESSED;
 	if (!option->failed && !*file->clock && *clock) {
 		free(file->clock);
 		file->clock = clock;
@@ -267,13 +278,9 @@ static int read_buffer7(struct trace_file *file, struct dat_cursor *option)
 		lane.cpu = dat_u32(option);
 		lane.offset = dat_u64(option);
 		lane.bytes = dat_u64(option);
-		if (option->failed)
+		added = dat_add_lane(file, option);
+		if (!added)
 			break;
-		added = dat_add_lane(file);
-		if (!added) {
-			result = dat_fail(option, "no memory");
-			break;
-		}
 		*added = lane;
 		added->buffer = lane_buffer(file, i, name);
 		if (i == 0)
@@ -307,7 +314,7 @@ static int read_buffer6(struct trace_file *file, struct dat_cursor *option)
 		dat_fail(&table, "no 'flyrecord' where it should stand");
 	for (uint32_t cpu = 0; cpu < file->cpu_count && !table.failed && !result; cpu++) {
 		uint64_t at = dat_u64(&table), bytes = dat_u64(&table);
-		struct trace_lane *lane = table.failed ? NULL : dat_add_lane(file);
+		struct trace_lane *lane = dat_add_lane(file, &table);
 
 		if (!lane)
 			break;
@@ -396,7 +403,7 @@ int dat_read_options7(struct trace_file *file, uint64_t offset, struct p2p_error
 		if (links == 1000)
 			return p2p_fail(err, "%s: the chain of option sections does not end",
 					file->path);
-		result = open_section(file, offset, "options", &section, err);
+		result = enter_section(file, offset, "options", &section, err);
 		if (!result)
 			result = read_options(file, &section.cursor, &offset);
 		free(section.unpacked);

@@ -31,9 +31,21 @@ bool trace_clock_in_ns(const char *clock)
 	return false;
 }
 
-struct trace_lane *dat_add_lane(struct trace_file *file)
+/* CPUs of all buffers together; far above any machine. */
+#define LANES_MAX (1u << 17)
+
+struct trace_lane *dat_add_lane(struct trace_file *file, struct dat_cursor *cursor)
 {
-	return ROWS_ADD(file->lanes, file->lane_count);
+	struct trace_lane *lane = NULL;
+
+	if (cursor->failed)
+		return NULL;
+	if (file->lane_count < LANES_MAX)
+		lane = ROWS_ADD(file->lanes, file->lane_count);
+	if (!lane)
+		dat_fail(cursor,
+			 file->lane_count < LANES_MAX ? "no memory" : "so many CPUs cannot be");
+	return lane;
 }
 
 /* ---- the parts that both versions keep in the same form ---- */
@@ -128,12 +140,10 @@ static int read_data_table6(struct trace_file *file, struct dat_cursor *cursor)
 	cursor->what = "table of CPU data";
 	for (uint32_t cpu = 0; cpu < cpus; cpu++) {
 		uint64_t at = dat_u64(cursor), bytes = dat_u64(cursor);
-		struct trace_lane *lane = cursor->failed ? NULL : dat_add_lane(file);
+		struct trace_lane *lane = dat_add_lane(file, cursor);
 
-		if (cursor->failed)
-			return -1;
 		if (!lane)
-			return dat_fail(cursor, "no memory");
+			return -1;
 		*lane = (struct trace_lane){ .buffer = "",
 					     .cpu = cpu,
 					     .offset = at,
@@ -271,10 +281,11 @@ static int open_input(struct trace_file *file, struct p2p_error *err)
 		if (file->fd < 0)
 			return -1;
 	} else {
-		file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+		/* A pipe without a writer is not waited for. */
+		file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	}
 	if (file->fd < 0 || fstat(file->fd, &info))
-		return p2p_fail_errno(err, "cannot open %s", file->path);
+		return p2p_fail_errno(err, "%s: cannot open", file->path);
 	if (!S_ISREG(info.st_mode))
 		return p2p_fail(err, "%s: not a regular file (for a pipe use '-i -')", file->path);
 	file->bytes = (uint64_t)info.st_size;
@@ -356,12 +367,19 @@ int dat_finish_lane(struct trace_file *file, struct trace_lane *lane, bool compr
 		size = file->page_size;
 	if (size < PAGE_SIZE_MIN || size > PAGE_SIZE_MAX || size & (size - 1))
 		return p2p_fail(err, "%s: sub-buffers of %u bytes cannot be", file->path, size);
+	if (lane->cpu > UINT16_MAX)
+		return p2p_fail(err, "%s: data of CPU %u: there are no such CPUs", file->path,
+				lane->cpu);
 	lane->page_size = size;
 	if (lane->bytes &&
 	    (lane->offset > file->bytes || lane->bytes > file->bytes - lane->offset)) {
 		file->truncated = true;
 		lane->bytes = lane->offset < file->bytes ? file->bytes - lane->offset : 0;
 	}
+	file->lane_bytes += lane->bytes;
+	if (file->lane_bytes > file->bytes)
+		return p2p_fail(err, "%s: the data of CPU %u lies where another's does", file->path,
+				lane->cpu);
 	if (compressed && lane->bytes)
 		return dat_find_chunks(file, lane, err);
 	lane->pages = lane->bytes / size + !!(lane->bytes % size);
