@@ -91,7 +91,7 @@ static void print_text(const struct line *line)
 		 line->view->tid);
 	printf("%22s [%03" PRIu32 "] ", who, line->cpu);
 	print_stamp(line);
-	printf("%-20s", line->event);
+	printf("%-20s", text_safe(safe, sizeof(safe), line->event));
 	for (size_t i = 0; i < line->view->count; i++)
 		print_value(&line->view->values[i]);
 	putchar('\n');
@@ -99,20 +99,37 @@ static void print_text(const struct line *line)
 
 /* ---- NDJSON ---- */
 
+/* A field that is called as what every line has is called field_NAME. */
+static const char *json_key(const char *name, char *to, size_t room)
+{
+	static const char *const taken[] = { "ts_ns", "ts",  "cpu", "event",
+					     "count", "pid", "tid", "comm" };
+
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		if (!strcmp(taken[i], name)) {
+			snprintf(to, room, "field_%s", name);
+			return to;
+		}
+	return name;
+}
+
 static void print_json_value(struct json *json, const struct event_value *value)
 {
+	char renamed[32];
+	const char *key = json_key(value->name, renamed, sizeof(renamed));
+
 	switch (value->form) {
 	case VALUE_TEXT:
-		json_text(json, value->name, value->text);
+		json_text(json, key, value->text);
 		break;
 	case VALUE_ADDRESS:
-		json_address(json, value->name, value->number);
+		json_address(json, key, value->number);
 		break;
 	case VALUE_SIGNED:
-		json_i64(json, value->name, (int64_t)value->number);
+		json_i64(json, key, (int64_t)value->number);
 		break;
 	default:
-		json_u64(json, value->name, value->number);
+		json_u64(json, key, value->number);
 	}
 }
 
@@ -179,7 +196,9 @@ static void print_csv(const struct line *line)
 {
 	if (line->stamp_known)
 		printf("%" PRIu64, line->stamp);
-	printf(",%" PRIu32 ",%s,", line->cpu, line->event);
+	printf(",%" PRIu32 ",", line->cpu);
+	table_print_csv_text(stdout, line->event);
+	putchar(',');
 	if (line->view) {
 		printf("%" PRIu32 ",%" PRIu32 ",", line->pid, line->view->tid);
 		table_print_csv_text(stdout, line->comm);

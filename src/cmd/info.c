@@ -72,17 +72,18 @@ static bool start_time(const struct recording *recording, char *to, size_t room)
 	time_t seconds;
 	struct tm parts;
 
-	if (!offset || !recording->ns)
+	if (!offset || !recording->ns || __builtin_add_overflow(recording->start, ns, &ns))
 		return false;
-	seconds = (time_t)(((long long)recording->start + ns) / 1000000000);
+	seconds = (time_t)(ns / 1000000000);
 	return gmtime_r(&seconds, &parts) && strftime(to, room, "%Y-%m-%d %H:%M:%S UTC", &parts);
 }
 
 static void line(const char *label, const char *value)
 {
-	printf("%-22s ", label);
-	text_print_safe(stdout, value);
-	putchar('\n');
+	char safe[4096];
+
+	/* On one line, whatever the file says of itself. */
+	printf("%-22s %s\n", label, text_safe(safe, sizeof(safe), value));
 }
 
 static void print_own_metadata(const struct recording *recording)
@@ -101,7 +102,7 @@ static void print_own_metadata(const struct recording *recording)
 
 static void print_lanes(const struct trace_file *file)
 {
-	char bytes[32];
+	char bytes[32], name[256];
 
 	for (size_t i = 0; i < file->lane_count; i++) {
 		const struct trace_lane *lane = &file->lanes[i];
@@ -110,10 +111,8 @@ static void print_lanes(const struct trace_file *file)
 			continue;
 		printf("  cpu %-3" PRIu32 " %9s  %" PRIu64 " sub-buffers", lane->cpu,
 		       text_bytes(bytes, sizeof(bytes), lane->bytes), lane->pages);
-		if (*lane->buffer) {
-			fputs("  instance ", stdout);
-			text_print_safe(stdout, lane->buffer);
-		}
+		if (*lane->buffer)
+			printf("  instance %s", text_safe(name, sizeof(name), lane->buffer));
 		putchar('\n');
 	}
 }
