@@ -8,7 +8,7 @@
 #include "p2ptrace/text.h"
 #include "p2ptrace/topo_print.h"
 
-enum { CELL = 8, LABEL = 40 };
+enum { CELL = 8, LABEL = 40, CELL_ROOM = LABEL + 24 };
 
 static const struct {
 	const char *code, *words;
@@ -45,24 +45,39 @@ static size_t fit_columns(const struct topo_view *view, size_t left, size_t *wid
 	return count;
 }
 
-/* Followed by blanks to `width`; 0: the last one. */
+/* "BUS 4" and blanks up to `width`: its length.  By hand, for there may be millions. */
+static size_t cell_text(char cell[CELL_ROOM], const struct verdict *verdict, size_t width)
+{
+	size_t length = strlen(codes[verdict->type].code), digits = 0;
+	char number[12];
+
+	memcpy(cell, codes[verdict->type].code, length);
+	for (int rest = verdict->distance; rest > 0 || (rest == 0 && !digits); rest /= 10)
+		number[digits++] = (char)('0' + rest % 10);
+	if (digits)
+		cell[length++] = ' ';
+	while (digits)
+		cell[length++] = number[--digits];
+	while (length < width && length < CELL_ROOM)
+		cell[length++] = ' ';
+	return length;
+}
+
 static void print_cell(const struct topo_view *view, const struct pci_device *provider,
 		       const struct pci_device *client, size_t width, bool used[P2P_TYPES],
 		       FILE *out)
 {
 	struct verdict verdict;
-	char cell[32];
-	int printed;
+	char cell[CELL_ROOM];
+	size_t length;
 
 	rule_decide(&view->system->rule, provider, client, &verdict);
 	used[verdict.type] = true;
-	if (verdict.distance >= 0)
-		printed = snprintf(cell, sizeof(cell), "%s %d", codes[verdict.type].code,
-				   verdict.distance);
-	else
-		printed = snprintf(cell, sizeof(cell), "%s", codes[verdict.type].code);
-	fprintf(out, " %s%s%s%*s", type_colour(verdict.type, view->colour), cell,
-		colour_off(view->colour), width ? (int)width - printed : 0, "");
+	fputc(' ', out);
+	length = cell_text(cell, &verdict, width);
+	fputs(type_colour(verdict.type, view->colour), out);
+	fwrite(cell, 1, length, out);
+	fputs(colour_off(view->colour), out);
 }
 
 static void print_heading(const struct topo_view *view, size_t left, const size_t *widths,

@@ -100,6 +100,7 @@ static int parse_line(char *line, struct allow_entry *entry)
 	*entry = (struct allow_entry){ .vendor = (uint16_t)vendor,
 				       .device = ALLOW_ANY,
 				       .same_host = words == 3,
+				       .present_from = KERNEL(0, 1),
 				       .what = "from the file given" };
 	if (!strcmp(device, "*"))
 		return 0;
