@@ -140,8 +140,12 @@ static void name_path(const struct analysis *analysis, struct leak *leak, const 
 	leak->type = path->type == MAP_TYPE_ABSENT ? "UNKNOWN" : map_type_name(path->type);
 }
 
-/* A root may be closed in part: what is left of it is the sum of its pieces. */
-static bool add_entry(struct finder *finder, uint32_t root, uint64_t bytes)
+/* What is left of a root that was closed in part: all its pieces. */
+struct remains {
+	uint64_t addr, bytes; /* of the first piece by address, of all together */
+};
+
+static bool add_entry(struct finder *finder, uint32_t root, const struct remains *remains)
 {
 	const struct analysis *analysis = finder->analysis;
 	const struct open_entry *entry = open_entry_at(&finder->matcher->open, root);
@@ -159,9 +163,9 @@ static bool add_entry(struct finder *finder, uint32_t root, uint64_t bytes)
 	leak->comm =
 		analysis_comm(analysis, pid, finder->matcher->beginnings[entry->beginning].comm);
 	leak->stack = finder->matcher->beginnings[entry->beginning].stack;
-	leak->addr = entry->addr;
+	leak->addr = remains->addr;
 	leak->has_addr = true;
-	leak->bytes = entry->no_size ? NOT_KNOWN : bytes;
+	leak->bytes = entry->no_size ? NOT_KNOWN : remains->bytes;
 	leak->stamp = entry->stamp;
 	leak->age = NOT_KNOWN;
 	if (analysis->recording.ns)
@@ -170,19 +174,26 @@ static bool add_entry(struct finder *finder, uint32_t root, uint64_t bytes)
 	return true;
 }
 
+static void add_piece(struct remains *remains, const struct open_entry *piece)
+{
+	if (!remains->bytes || piece->addr < remains->addr)
+		remains->addr = piece->addr;
+	remains->bytes += piece->size;
+}
+
 static bool add_entries(struct finder *finder)
 {
 	const struct open_table *open = &finder->matcher->open;
-	uint64_t *bytes = calloc(open->entry_count + 1, sizeof(*bytes));
-	bool good = bytes != NULL;
+	struct remains *remains = calloc(open->entry_count + 1, sizeof(*remains));
+	bool good = remains != NULL;
 
 	for (uint32_t i = 1; good && i < open->entry_count; i++)
 		if (open->entries[i].used && open->entries[i].linked)
-			bytes[open->entries[i].root] += open->entries[i].size;
+			add_piece(&remains[open->entries[i].root], &open->entries[i]);
 	for (uint32_t i = 1; good && i < open->entry_count; i++)
 		if (open->entries[i].used && open->entries[i].root == i)
-			good = add_entry(finder, i, bytes[i]);
-	free(bytes);
+			good = add_entry(finder, i, &remains[i]);
+	free(remains);
 	return good;
 }
 

@@ -150,8 +150,7 @@ static bool add_pool(struct report *report, const struct path *path,
 	row->outstanding = totals->open;
 	row->outstanding_bytes = totals->no_size ? NOT_KNOWN : totals->open_bytes;
 	row->peak_bytes = totals->no_size ? NOT_KNOWN : totals->peak_bytes;
-	row->lifetime = report->lifetimes_known && !totals->no_addr && begins ? &totals->lifetimes
-									      : NULL;
+	row->lifetime = report->lifetimes_known && !totals->no_addr ? &totals->lifetimes : NULL;
 	return true;
 }
 
@@ -226,7 +225,8 @@ static void fold_pools(struct report *report)
 		into->outstanding_bytes =
 			add_known(into->outstanding_bytes, row->outstanding_bytes);
 		into->peak_bytes = add_known(into->peak_bytes, row->peak_bytes);
-		into->lifetime = into->lifetime ? into->lifetime : row->lifetime;
+		if (!into->lifetime || (row->lifetime && row->lifetime->count))
+			into->lifetime = row->lifetime;
 	}
 	report->pool_count = kept;
 }
