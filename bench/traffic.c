@@ -526,15 +526,22 @@ static void drop_item(struct traffic *traffic, size_t index)
 	*item = traffic->items[--traffic->item_count];
 }
 
+/* Whether another order of simultaneous events would mean something else. */
+static bool order_matters(const struct traffic *traffic, const struct item *item)
+{
+	if (item->shape == SHAPE_OVERLAP ||
+	    (item->shape == SHAPE_PAGED && traffic->options->sizes != SIZES_ALL))
+		return true;
+	return item->stamp == traffic->now || truth_open_in(traffic->truth, item->slot) != 1;
+}
+
 static void end_item(struct traffic *traffic, size_t index)
 {
 	struct item *item = &traffic->items[index];
 	uint32_t cpu = pick_cpu(traffic), process;
 	struct gen_event event;
 
-	step(traffic, cpu,
-	     item->shape == SHAPE_OVERLAP || item->stamp == traffic->now ||
-		     truth_open_in(traffic->truth, item->slot) != 1);
+	step(traffic, cpu, order_matters(traffic, item));
 	event = event_of(traffic, item, item->alloc ? GEN_FREE : GEN_UNMAP, cpu, &process);
 	interrupt(traffic, &event);
 	choose_range(traffic, item, &event);

@@ -383,6 +383,8 @@ static void put_leak(const struct truth *truth, struct json *json, const struct 
 		  begin->pool ? NULL : records_client(truth->records, begin->client));
 	json_text(json, "type", begin->pool ? NULL : gen_type_names[begin->type]);
 	json_address(json, "addr", begin->addr);
+	json_address(json, "open_addr",
+		     begin->addr + (uint64_t)__builtin_ctzll(begin->left) * PAGE_BYTES);
 	json_u64(json, "size", begin->size);
 	if (truth->options->sizes == SIZES_NONE)
 		json_null(json, "bytes");
