@@ -77,6 +77,11 @@ int analysis_read(struct analysis *analysis, const struct analysis_options *opti
 struct analysis *analysis_run(const struct analysis_options *options, struct p2p_error *err);
 void analysis_free(struct analysis *analysis);
 
+/* Adds the losses marked in pages, and sums up what the statistics say: for those who
+ * read the pages themselves.  False without memory. */
+bool analysis_add_losses(struct analysis *analysis, const struct p2p_loss *losses, size_t count);
+bool analysis_sum_losses(struct analysis *analysis);
+
 /* Sums over the matchers. */
 uint64_t analysis_events(const struct analysis *analysis, enum event_kind kind);
 

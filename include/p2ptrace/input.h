@@ -22,6 +22,9 @@ int input_parse(int argc, char **argv, const struct option_spec *table, void *in
 struct analysis *input_analyse(struct analysis_options *options, bool machines,
 			       struct p2p_error *err);
 
+/* Says on stderr what is doubtful about a file, for outputs that are no text. */
+void input_warn(const struct analysis *analysis);
+
 /* All there is to know of a file: its analysis, the rows of the report, the leaks. */
 struct inspection {
 	struct analysis *analysis;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "p2ptrace/event_format.h"
+#include "p2ptrace/page_walk.h"
 #include "p2ptrace/paths.h"
 #include "p2ptrace/trace_read.h"
 
@@ -98,6 +99,28 @@ struct schema {
 struct schema *schema_new(const struct trace_file *file, const char *const *numbering,
 			  size_t numbering_count);
 void schema_free(struct schema *schema);
+
+/* A number of a record as its bits; up to 8 bytes behind the field are read as well. */
+static inline __attribute__((always_inline)) uint64_t
+schema_number(struct page_form form, const struct number_place *place, const unsigned char *record)
+{
+	uint64_t value;
+
+	memcpy(&value, record + place->offset, 8);
+	if (form.swapped)
+		value = __builtin_bswap64(value);
+	/* The field's bytes are the first of the eight: in a big-endian file the upper ones. */
+	if (form.big_endian)
+		value >>= place->mask ? __builtin_clzll(place->mask) : 0;
+	return value & place->mask;
+}
+
+/* The same with its sign. */
+static inline __attribute__((always_inline)) int64_t
+schema_signed(struct page_form form, const struct number_place *place, const unsigned char *record)
+{
+	return (int64_t)((schema_number(form, place, record) ^ place->sign) - place->sign);
+}
 
 /* A map type's number in a record to p2ptrace's own. */
 uint8_t schema_type_of_number(const uint8_t symbols[TYPE_SYMBOLS], uint64_t number);

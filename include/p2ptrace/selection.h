@@ -35,6 +35,9 @@ struct patterns {
 	size_t count;
 };
 
+/* Whether any filter is given but --time. */
+bool selection_options_but_time(const struct selection_options *given);
+
 struct selection {
 	struct selection_options given;
 	uint64_t from, until; /* stamps, inclusive */

@@ -37,17 +37,17 @@ static struct cpu_loss *loss_of(struct analysis *analysis, uint32_t cpu)
 	return loss;
 }
 
-static bool add_marks(struct analysis *analysis, const struct slice *slice)
+bool analysis_add_losses(struct analysis *analysis, const struct p2p_loss *losses, size_t count)
 {
-	for (size_t i = 0; i < slice->loss_count; i++) {
-		struct cpu_loss *loss = loss_of(analysis, slice->losses[i].cpu);
+	for (size_t i = 0; i < count; i++) {
+		struct cpu_loss *loss = loss_of(analysis, losses[i].cpu);
 
 		if (!loss)
 			return false;
-		if (slice->losses[i].count == PAGE_LOST_UNCOUNTED)
+		if (losses[i].count == PAGE_LOST_UNCOUNTED)
 			loss->uncounted++;
 		else
-			loss->marked += slice->losses[i].count;
+			loss->marked += losses[i].count;
 	}
 	return true;
 }
@@ -89,7 +89,7 @@ static int compare_loss(const void *a, const void *b)
 	return left->cpu < right->cpu ? -1 : left->cpu > right->cpu;
 }
 
-static bool sum_losses(struct analysis *analysis)
+bool analysis_sum_losses(struct analysis *analysis)
 {
 	if (!add_statistics(analysis))
 		return false;
@@ -141,7 +141,8 @@ static bool take_finished(void *context, const struct slice *slice)
 	analysis->other += slice->other;
 	analysis->damaged += slice->damaged;
 	analysis->truncated |= slice->cut;
-	return add_notes(analysis, slice) && add_marks(analysis, slice);
+	return add_notes(analysis, slice) &&
+	       analysis_add_losses(analysis, slice->losses, slice->loss_count);
 }
 
 static void show_progress(void *context, double fraction)
@@ -254,7 +255,7 @@ static int run_pipeline(struct analysis *analysis, const struct analysis_options
 	progress_begin(&context.progress, what);
 	result = pipeline_run(&pipeline, err);
 	progress_end(&context.progress);
-	if (!result && (!sum_losses(analysis) || !tell_notes(analysis)))
+	if (!result && (!analysis_sum_losses(analysis) || !tell_notes(analysis)))
 		result = p2p_fail(err, "no memory for the analysis");
 	return result;
 }

@@ -223,6 +223,12 @@ void selection_free(struct selection *selection)
 	*selection = (struct selection){ 0 };
 }
 
+bool selection_options_but_time(const struct selection_options *given)
+{
+	return given->pid || given->comm || given->provider || given->client || given->type ||
+	       given->cpu;
+}
+
 /* ---- asking ---- */
 
 static bool matches(const struct patterns *patterns, const char *text, int flags)

@@ -25,6 +25,16 @@ int input_parse(int argc, char **argv, const struct option_spec *table, void *in
 	return 0;
 }
 
+void input_warn(const struct analysis *analysis)
+{
+	if (analysis->truncated)
+		p2p_warn("%s is cut off: the numbers are of what it still holds",
+			 analysis->file->path);
+	if (analysis->lost)
+		p2p_warn("%llu events were lost while recording",
+			 (unsigned long long)analysis->lost);
+}
+
 struct analysis *input_analyse(struct analysis_options *options, bool machines,
 			       struct p2p_error *err)
 {
@@ -32,11 +42,8 @@ struct analysis *input_analyse(struct analysis_options *options, bool machines,
 
 	options->progress = true;
 	analysis = analysis_run(options, err);
-	if (analysis && machines && analysis->truncated)
-		p2p_warn("%s is cut off: the numbers are of what it still holds", options->path);
-	if (analysis && machines && analysis->lost)
-		p2p_warn("%llu events were lost while recording",
-			 (unsigned long long)analysis->lost);
+	if (analysis && machines)
+		input_warn(analysis);
 	return analysis;
 }
 

@@ -3,6 +3,7 @@
 #include "p2ptrace/groups.h"
 #include "p2ptrace/input.h"
 #include "p2ptrace/report.h"
+#include "p2ptrace/tally.h"
 
 /* Stretches of a timeline: what fits a screen. */
 #define BINS_DEFAULT 30
@@ -10,7 +11,7 @@
 
 struct report_options {
 	struct analysis_options analysis;
-	bool json, csv, histograms, timeline;
+	bool json, csv, histograms, timeline, counts;
 	const char *by, *sort, *columns;
 	uint64_t top, bins;
 };
@@ -28,6 +29,8 @@ static const struct option_spec options[] = {
 	  .offset = offsetof(struct report_options, columns) },
 	{ OPTION_U64, 0, "top", "N", "rows of each table in text (default 20; 0: all)",
 	  .offset = offsetof(struct report_options, top) },
+	{ OPTION_FLAG, 0, "counts", NULL, "only events and map types: several times as fast",
+	  .offset = offsetof(struct report_options, counts) },
 	{ OPTION_FLAG, 0, "hist", NULL, "lifetimes as histograms, per map type and pair",
 	  .offset = offsetof(struct report_options, histograms) },
 	{ OPTION_FLAG, 0, "timeline", NULL, "maps, bytes and what is held, over time",
@@ -61,6 +64,10 @@ static int check_options(struct report_options *given, struct p2p_error *err)
 		return p2p_fail_usage(err, "--sort and -F go with --by");
 	if (given->bins < 1 || given->bins > BINS_MAX)
 		return p2p_fail_usage(err, "--bins: 1 to %d", BINS_MAX);
+	if (given->counts && (given->by || given->timeline || given->histograms))
+		return p2p_fail_usage(err, "--counts knows no --by, --timeline or --hist");
+	if (given->counts && selection_options_but_time(&given->analysis.select))
+		return p2p_fail_usage(err, "--counts knows no filter but --time");
 	given->analysis.bins = given->timeline ? given->bins : 0;
 	if (!given->by)
 		return 0;
@@ -149,6 +156,34 @@ static int print(const struct report *report, const struct report_options *given
 	return P2P_OK;
 }
 
+/* --counts: what needs no order. */
+static int run_counts(struct report_options *given, struct p2p_error *err)
+{
+	struct analysis *analysis = analysis_open(&given->analysis, err);
+	struct tally tally;
+	int status = -1;
+
+	if (!analysis)
+		return -1;
+	if (!tally_read(&tally, analysis, given->analysis.threads, err)) {
+		struct table types = { tally_columns, tally.types, tally.type_count,
+				       sizeof(*tally.types), NULL };
+
+		status = P2P_OK;
+		if (given->json)
+			tally_print_json(&tally, analysis, stdout);
+		else if (given->csv)
+			table_print_csv(&types, stdout);
+		else
+			tally_print_text(&tally, analysis, stdout);
+		if (given->json || given->csv)
+			input_warn(analysis);
+		tally_free(&tally);
+	}
+	analysis_free(analysis);
+	return status;
+}
+
 static int run(int argc, char **argv, struct p2p_error *err)
 {
 	struct report_options given = { .top = 20, .bins = BINS_DEFAULT };
@@ -159,6 +194,8 @@ static int run(int argc, char **argv, struct p2p_error *err)
 	if (input_parse(argc, argv, options, &given, &given.analysis, err) ||
 	    check_options(&given, err))
 		return -1;
+	if (given.counts)
+		return run_counts(&given, err);
 	analysis = input_analyse(&given.analysis, given.json || given.csv, err);
 	if (!analysis)
 		return -1;

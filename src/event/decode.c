@@ -137,26 +137,6 @@ static int grow_cache(struct path_cache *cache)
 
 /* ---- numbers and texts of a record ---- */
 
-static inline __attribute__((always_inline)) uint64_t
-load_number(struct page_form form, const struct number_place *place, const unsigned char *record)
-{
-	uint64_t value;
-
-	memcpy(&value, record + place->offset, 8);
-	if (form.swapped)
-		value = __builtin_bswap64(value);
-	/* The field's bytes are the first of the eight: in a big-endian file the upper ones. */
-	if (form.big_endian)
-		value >>= place->mask ? __builtin_clzll(place->mask) : 0;
-	return value & place->mask;
-}
-
-static inline __attribute__((always_inline)) int64_t
-load_signed(struct page_form form, const struct number_place *place, const unsigned char *record)
-{
-	return (int64_t)((load_number(form, place, record) ^ place->sign) - place->sign);
-}
-
 /* 16 bytes of which the first `length` count, the others 0. */
 static inline struct short_text load_short(const unsigned char *bytes, uint32_t length)
 {
@@ -381,10 +361,10 @@ static __attribute__((noinline)) bool load_extras(struct decoder *decoder,
 			return false;
 		extras->comm = interned(decoder, text);
 	}
-	extras->old_type = load_number(form, &layout->old_type, data);
-	extras->failed = (layout->ret.present && load_signed(form, &layout->ret, data) < 0) ||
+	extras->old_type = schema_number(form, &layout->old_type, data);
+	extras->failed = (layout->ret.present && schema_signed(form, &layout->ret, data) < 0) ||
 			 (layout->short_errors &&
-			  load_number(form, &layout->addr, data) > UINT32_MAX - 4096);
+			  schema_number(form, &layout->addr, data) > UINT32_MAX - 4096);
 	return true;
 }
 
@@ -412,9 +392,9 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 	const struct cached_path *found;
 	struct cached_path scratch;
 	struct path_key key;
-	struct extras extras = { .type = load_number(form, &layout->type, data) };
-	int64_t dist = load_signed(form, &layout->dist, data);
-	uint64_t context = load_number(form, &layout->common_flags, data);
+	struct extras extras = { .type = schema_number(form, &layout->type, data) };
+	int64_t dist = schema_signed(form, &layout->dist, data);
+	uint64_t context = schema_number(form, &layout->common_flags, data);
 	bool failed;
 
 	if (!load_text(decoder, form, &layout->client, data, length, &key.client) ||
@@ -432,11 +412,11 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 			return;
 		}
 	}
-	record->addr = load_number(form, &layout->addr, data);
-	record->size = load_number(form, &layout->size, data);
+	record->addr = schema_number(form, &layout->addr, data);
+	record->size = schema_number(form, &layout->size, data);
 	record->path = found->path - 1;
 	record->device = found->device;
-	record->tid = (uint32_t)load_number(form, &layout->pid, data);
+	record->tid = (uint32_t)schema_number(form, &layout->pid, data);
 	record->comm = extras.comm;
 	record->stack = 0;
 	record->dist = (int16_t)dist;
@@ -454,7 +434,7 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 		if (decoder->filter && is_filtered(work, found, record, layout->kind))
 			return;
 		if (decoder->stacks)
-			work->stack_due = load_number(form, &layout->common_pid, data) + 1;
+			work->stack_due = schema_number(form, &layout->common_pid, data) + 1;
 	}
 	place->index = work->next_index++;
 	work->record++;
@@ -469,7 +449,7 @@ static void decode_stack(struct lane_work *work, const struct event_layout *layo
 			 const unsigned char *data, uint32_t length)
 {
 	uint32_t offset = layout->stack->offset, bytes, stack;
-	uint64_t tid = load_number(work->form, &layout->common_pid, data);
+	uint64_t tid = schema_number(work->form, &layout->common_pid, data);
 
 	if (work->stack_due != tid + 1 || offset >= length)
 		return;

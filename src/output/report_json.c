@@ -2,8 +2,10 @@
 #include <math.h>
 
 #include "p2ptrace/report.h"
+#include "p2ptrace/tally.h"
 
-static void print_events(const struct report *report, struct json *json)
+static void print_events(struct json *json, const struct analysis *analysis,
+			 const uint64_t events[KIND_P2P_COUNT], uint64_t total, uint64_t foreign)
 {
 	static const char *const keys[KIND_P2P_COUNT] = {
 		[KIND_ALLOC] = "alloc",
@@ -12,16 +14,15 @@ static void print_events(const struct report *report, struct json *json)
 		[KIND_UNMAP] = "unmap",
 		[KIND_TYPE_CHANGE] = "map_type_change",
 	};
-	const struct analysis *analysis = report->analysis;
 
 	json_object(json, "events");
-	json_u64(json, "total", report->total);
+	json_u64(json, "total", total);
 	for (enum event_kind kind = KIND_ALLOC; kind < KIND_P2P_COUNT; kind++)
-		json_u64(json, keys[kind], report->events[kind]);
+		json_u64(json, keys[kind], events[kind]);
 	json_u64(json, "other", analysis->other);
 	json_u64(json, "lost", analysis->lost);
 	json_u64(json, "lost_uncounted", analysis->lost_uncounted);
-	json_u64(json, "foreign", report->foreign);
+	json_u64(json, "foreign", foreign);
 	json_u64(json, "damaged", analysis->damaged);
 	json_end_object(json);
 }
@@ -72,11 +73,44 @@ static void json_known(struct json *json, const char *key, uint64_t value, bool 
 		json_null(json, key);
 }
 
+/* What every document begins with. */
+static void print_head(struct json *json, const struct analysis *analysis)
+{
+	bool ns = analysis->recording.ns;
+
+	json_text(json, "schema", "p2ptrace.report/1");
+	json_text(json, "file", analysis->file->path);
+	json_text(json, "clock", analysis->file->clock);
+	json_known(json, "start_ns", analysis->start, ns);
+	json_known(json, "duration_ns", analysis->stop - analysis->start, ns);
+}
+
+void tally_print_json(const struct tally *tally, const struct analysis *analysis, FILE *out)
+{
+	struct table types = { tally_columns, tally->types, tally->type_count,
+			       sizeof(*tally->types), NULL };
+	struct json json;
+
+	json_init(&json, out, false);
+	json_object(&json, NULL);
+	print_head(&json, analysis);
+	print_events(&json, analysis, tally->events, tally->total, 0);
+	print_loss(analysis, &json);
+	json_bool(&json, "truncated", analysis->truncated);
+	table_print_json(&types, &json, "map_types");
+	json_double(&json, "bus_addr_ratio", tally->bus_addr_ratio);
+	json_object(&json, "failed");
+	json_u64(&json, "allocs", tally->failed_allocs);
+	json_u64(&json, "maps", tally->failed_maps);
+	json_end_object(&json);
+	print_filters(&analysis->selection, &json);
+	json_end_object(&json);
+}
+
 void report_print_json(const struct report *report, FILE *out, const struct table *groups,
 		       const struct table *times)
 {
 	const struct analysis *analysis = report->analysis;
-	bool ns = analysis->recording.ns;
 	struct table types = { type_columns, report->types, report->type_count,
 			       sizeof(*report->types), NULL };
 	struct table pairs = { pair_columns, report->pairs, report->pair_count,
@@ -89,12 +123,8 @@ void report_print_json(const struct report *report, FILE *out, const struct tabl
 
 	json_init(&json, out, false);
 	json_object(&json, NULL);
-	json_text(&json, "schema", "p2ptrace.report/1");
-	json_text(&json, "file", analysis->file->path);
-	json_text(&json, "clock", analysis->file->clock);
-	json_known(&json, "start_ns", analysis->start, ns);
-	json_known(&json, "duration_ns", analysis->stop - analysis->start, ns);
-	print_events(report, &json);
+	print_head(&json, analysis);
+	print_events(&json, analysis, report->events, report->total, report->foreign);
 	print_loss(analysis, &json);
 	json_bool(&json, "truncated", analysis->truncated);
 	table_print_json(&types, &json, "map_types");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "p2ptrace/report.h"
+#include "p2ptrace/tally.h"
 #include "p2ptrace/text.h"
 
 static void print_loss(const struct analysis *analysis, FILE *out)
@@ -70,13 +71,12 @@ void analysis_print_caveats(const struct analysis *analysis, FILE *out)
 	analysis_print_notes(analysis, out);
 }
 
-static void print_head(const struct report *report, FILE *out)
+static void print_head(const struct analysis *analysis, uint64_t total, FILE *out)
 {
-	const struct analysis *analysis = report->analysis;
 	char count[32], duration[32];
 
 	text_print_safe(out, analysis->file->path);
-	fprintf(out, ": %s P2PDMA events", text_count(count, sizeof(count), report->total));
+	fprintf(out, ": %s P2PDMA events", text_count(count, sizeof(count), total));
 	if (analysis->recording.ns)
 		fprintf(out, " in %s",
 			text_duration(duration, sizeof(duration),
@@ -87,25 +87,24 @@ static void print_head(const struct report *report, FILE *out)
 			text_count(count, sizeof(count), analysis->other));
 	fputc('\n', out);
 	analysis_print_caveats(analysis, out);
-	if (!report->total)
+	if (!total)
 		fputs("No P2PDMA was seen: no transfer between devices took place, or it bypassed "
 		      "the\n"
 		      "kernel's P2PDMA (nvidia-peermem does), or it fell back to system memory.\n",
 		      out);
 }
 
-static void print_ratio(const struct report *report, FILE *out)
+static void print_ratio(double ratio, uint64_t succeeded, uint64_t failed, FILE *out)
 {
 	char count[32];
 
-	if (isfinite(report->bus_addr_ratio))
+	if (isfinite(ratio))
 		fprintf(out, "\n%.1f %% of the %s maps that succeeded went directly (BUS_ADDR)",
-			report->bus_addr_ratio * 100,
-			text_count(count, sizeof(count), report->maps_succeeded));
+			ratio * 100, text_count(count, sizeof(count), succeeded));
 	else
 		fputs("\nno map succeeded", out);
-	if (report->failed_maps)
-		fprintf(out, "; %s refused", text_count(count, sizeof(count), report->failed_maps));
+	if (failed)
+		fprintf(out, "; %s refused", text_count(count, sizeof(count), failed));
 	fputc('\n', out);
 }
 
@@ -157,11 +156,29 @@ void report_print_text(const struct report *report, FILE *out, size_t top)
 	struct table types = { type_columns, report->types, report->type_count,
 			       sizeof(*report->types), NULL };
 
-	print_head(report, out);
+	print_head(report->analysis, report->total, out);
 	print_table(&types, out, 0);
 	if (report->events[KIND_MAP])
-		print_ratio(report, out);
+		print_ratio(report->bus_addr_ratio, report->maps_succeeded, report->failed_maps,
+			    out);
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		print_table(&tables[i], out, top);
 	print_outstanding(report, out);
+}
+
+void tally_print_text(const struct tally *tally, const struct analysis *analysis, FILE *out)
+{
+	struct table types = { tally_columns, tally->types, tally->type_count,
+			       sizeof(*tally->types), NULL };
+	char count[32];
+
+	print_head(analysis, tally->total, out);
+	fputc('\n', out);
+	for (int kind = KIND_ALLOC; kind < KIND_P2P_COUNT; kind++)
+		fprintf(out, "%-20s %12s\n", event_kind_names[kind],
+			text_count(count, sizeof(count), tally->events[kind]));
+	print_table(&types, out, 0);
+	if (tally->events[KIND_MAP])
+		print_ratio(tally->bus_addr_ratio, tally->events[KIND_MAP] - tally->failed_maps,
+			    tally->failed_maps, out);
 }
