@@ -31,6 +31,7 @@ enum private_key {
 	PRIVATE_SYSTEM, /* "system": tracefs system that held the events */
 	PRIVATE_EVENT, /* "event", several: those of the five that were recorded */
 	PRIVATE_FLIGHT_RECORDER, /* "flight_recorder": 1: overruns are no loss, by choice */
+	PRIVATE_STACKS, /* "stacks": 1: allocations and maps have kernel stacks */
 	PRIVATE_MISSED, /* "missed": events that probes missed */
 	PRIVATE_UNSAVED, /* "unsaved", several: CPU EVENTS not written, disk full */
 	/* Filters in force.  With any of them an end without a beginning may be

@@ -71,6 +71,7 @@ struct recorder {
 	struct workload workload;
 	uint64_t began_ns, ended_ns; /* CLOCK_MONOTONIC, of tracing being on */
 	int ballast; /* room kept free for the end on a full disk; -1: none */
+	char *symbols; /* kernel functions, NULL: none, see stacks.h */
 	char *names; /* "PID NAME" lines */
 	char *alive; /* "alive" lines of the private option */
 	bool liveness;

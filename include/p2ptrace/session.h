@@ -38,6 +38,7 @@ struct session_options {
 	uint64_t buffer_bytes; /* per CPU; 0: by the machine's size */
 	const char *clock;
 	bool no_overwrite; /* when full, the newest events are dropped, not the oldest */
+	bool stacks; /* kernel stacks of what begins, see stacks.h */
 	struct pid_list pids;
 	struct filter_spec filter;
 };

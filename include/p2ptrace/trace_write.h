@@ -47,6 +47,7 @@ struct trace_metadata {
 	const char *header_page, *header_event;
 	const struct write_format *formats; /* those of one system next to each other */
 	size_t format_count;
+	const char *kallsyms; /* lines as in /proc/kallsyms, NULL: none */
 	const char *cmdlines; /* "PID NAME\n"... */
 	const char *clock_text; /* the file trace_clock: "local global [mono] ..." */
 	const char *clock; /* "mono" */

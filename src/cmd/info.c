@@ -39,6 +39,7 @@ static const struct {
 	{ PRIVATE_FILTER_PROVIDER, "recorded only providers" },
 	{ PRIVATE_FILTER_CLIENT, "recorded only clients" },
 	{ PRIVATE_FILTER, "kernel filter" },
+	{ PRIVATE_STACKS, "kernel stacks" },
 	{ PRIVATE_MISSED, "missed by probes" },
 };
 

@@ -35,6 +35,8 @@ static const struct option_spec record_options[] = {
 	  .offset = AT(session.buffer_bytes), .unit = 1024 },
 	{ OPTION_FLAG, 0, "no-overwrite", NULL, "when a buffer is full, drop what is newest",
 	  .offset = AT(session.no_overwrite) },
+	{ OPTION_FLAG, 'g', "call-graph", NULL, "kernel stacks of allocations and mappings",
+	  .offset = AT(session.stacks) },
 	{ OPTION_STRING, 'C', "clock", "CLOCK", "the trace clock (default mono)",
 	  .offset = AT(session.clock) },
 	{ OPTION_U64, 0, "file-version", "6|7", "version of the trace.dat format (default 7)",

@@ -142,6 +142,8 @@ static void add_source(FILE *to, const struct recorder *recorder)
 		if (source->has[kind])
 			private_add(to, PRIVATE_EVENT, "%s", event_kind_names[kind]);
 	private_add(to, PRIVATE_FLIGHT_RECORDER, "0");
+	if (recorder->options->session.stacks)
+		private_add(to, PRIVATE_STACKS, "1");
 	private_add(to, PRIVATE_MISSED, "%" PRIu64, recorder->missed);
 }
 
@@ -225,6 +227,7 @@ int metadata_fill(struct recorder *recorder, struct trace_metadata *metadata, st
 		.header_event = texts->header_event,
 		.formats = texts->formats,
 		.format_count = texts->format_count,
+		.kallsyms = recorder->symbols,
 		.cmdlines = recorder->names,
 		.clock_text = session->clock.text,
 		.clock = session->clock.name,

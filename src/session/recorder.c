@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "p2ptrace/recorder.h"
+#include "p2ptrace/stacks.h"
 #include "p2ptrace/trace_write.h"
 
 /* ---- signals: whatever would end the process ends the recording ---- */
@@ -134,6 +135,8 @@ static int reserve_ballast(struct recorder *recorder, struct p2p_error *err)
 
 	if (bytes > 64 * mib)
 		bytes = 64 * mib;
+	if (recorder->symbols)
+		bytes += strlen(recorder->symbols);
 	recorder->ballast = output_create(&recorder->output, "reserve", err);
 	if (recorder->ballast < 0)
 		return -1;
@@ -152,6 +155,28 @@ static void drop_ballast(struct recorder *recorder)
 	recorder->ballast = -1;
 }
 
+static void read_symbols(struct recorder *recorder)
+{
+	char *now;
+
+	if (!recorder->options->session.stacks)
+		return;
+	now = stacks_read_symbols();
+	if (!now)
+		return;
+	free(recorder->symbols);
+	recorder->symbols = now;
+}
+
+/* Read now to be sure of them, and again at the stop for modules that came meanwhile. */
+static void read_first_symbols(struct recorder *recorder)
+{
+	read_symbols(recorder);
+	if (recorder->options->session.stacks && !recorder->symbols)
+		p2p_warn("/proc/kallsyms does not tell us addresses (kernel.kptr_restrict, or "
+			 "CAP_SYSLOG is missing): stacks will be numbers without names");
+}
+
 static int prepare(struct recorder *recorder, const sigset_t *mask, struct p2p_error *err)
 {
 	const struct recorder_options *options = recorder->options;
@@ -164,6 +189,7 @@ static int prepare(struct recorder *recorder, const sigset_t *mask, struct p2p_e
 	if (output_open(&recorder->output, options->output, err) ||
 	    session_open(&recorder->session, &options->session, err))
 		return -1;
+	read_first_symbols(recorder);
 	head_room = options->file_version == 7 ? trace_head_room(recorder->session.page_size) : 0;
 	if (metadata_collect(recorder, err) ||
 	    spool_open(&recorder->spool, &recorder->session, &recorder->output, head_room, err) ||
@@ -239,6 +265,7 @@ static int stop(struct recorder *recorder, struct p2p_error *err)
 {
 	session_stop(&recorder->session);
 	recorder->ended_ns = now_ns();
+	read_symbols(recorder);
 	if (note_tasks(recorder, err))
 		return -1;
 	spool_stop(&recorder->spool);
@@ -345,6 +372,7 @@ static void release(struct recorder *recorder)
 	free(recorder->stat_texts);
 	free(recorder->stats);
 	free(recorder->unsaved);
+	free(recorder->symbols);
 	free(recorder->names);
 	free(recorder->alive);
 	tasks_free(&recorder->tasks);

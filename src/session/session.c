@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "p2ptrace/session.h"
+#include "p2ptrace/stacks.h"
 
 const char *const session_buffer_names[SESSION_INSTANCES] = {
 	[SESSION_MAIN] = "",
@@ -306,6 +307,9 @@ static int open_all(struct session *session, const struct session_options *optio
 	    attach_pids(&session->instances[SESSION_BEGINS], &options->pids, err))
 		return -1;
 	if (set_filters(session, &options->filter, err))
+		return -1;
+	if (options->stacks &&
+	    stacks_enable(&session->instances[session->instance_count - 1], &session->source, err))
 		return -1;
 	return enable_events(session, err);
 }

@@ -25,6 +25,7 @@ enum {
 	SECTION_HEADER_INFO = 16,
 	SECTION_FTRACE_EVENTS = 17,
 	SECTION_EVENT_FORMATS = 18,
+	SECTION_KALLSYMS = 19,
 	SECTION_CMDLINES = 21,
 };
 
@@ -124,6 +125,14 @@ static void put_event_formats(FILE *to, const struct trace_metadata *metadata)
 	}
 }
 
+static void put_kallsyms(FILE *to, const struct trace_metadata *metadata)
+{
+	const char *text = metadata->kallsyms ? metadata->kallsyms : "";
+
+	put_u32(to, (uint32_t)strlen(text));
+	fputs(text, to);
+}
+
 static void put_cmdlines(FILE *to, const struct trace_metadata *metadata)
 {
 	put_sized(to, metadata->cmdlines);
@@ -211,9 +220,8 @@ static const struct {
 	uint16_t id;
 	void (*put)(FILE *to, const struct trace_metadata *metadata);
 } sections7[] = {
-	{ SECTION_HEADER_INFO, put_header_info },
-	{ SECTION_FTRACE_EVENTS, put_ftrace_formats },
-	{ SECTION_EVENT_FORMATS, put_event_formats },
+	{ SECTION_HEADER_INFO, put_header_info },     { SECTION_FTRACE_EVENTS, put_ftrace_formats },
+	{ SECTION_EVENT_FORMATS, put_event_formats }, { SECTION_KALLSYMS, put_kallsyms },
 	{ SECTION_CMDLINES, put_cmdlines },
 };
 
@@ -389,7 +397,7 @@ int trace_build6(const struct trace_metadata *metadata, char **bytes, size_t *si
 	put_header_info(head.stream, metadata);
 	put_ftrace_formats(head.stream, metadata);
 	put_event_formats(head.stream, metadata);
-	put_u32(head.stream, 0); /* kallsyms */
+	put_kallsyms(head.stream, metadata);
 	put_u32(head.stream, 0); /* printk formats */
 	put_cmdlines(head.stream, metadata);
 	put_u32(head.stream, (uint32_t)metadata->buffers[0].lane_count);

@@ -16,6 +16,7 @@ const char *const private_key_names[PRIVATE_KEYS] = {
 	[PRIVATE_SYSTEM] = "system",
 	[PRIVATE_EVENT] = "event",
 	[PRIVATE_FLIGHT_RECORDER] = "flight_recorder",
+	[PRIVATE_STACKS] = "stacks",
 	[PRIVATE_MISSED] = "missed",
 	[PRIVATE_UNSAVED] = "unsaved",
 	[PRIVATE_FILTER_PID] = "filter_pid",

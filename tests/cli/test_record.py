@@ -543,6 +543,96 @@ class FilterTest(RecordTest):
         self.assertNotIn("tgid", told)
 
 
+class StackTest(RecordTest):
+    WORKLOAD = ("--events", 3000, "--threads", 2, "--providers", 2)
+
+    def stacks(self):
+        """trace-cmd's view: the event each kernel stack stands behind, and the frames' names."""
+        followed, frames, before = collections.Counter(), set(), {}
+        for line in subprocess.run(["trace-cmd", "report", "-i", self.path], check=True,
+                                   capture_output=True).stdout.decode().splitlines():
+            match = re.match(r".*-(\d+) +\[(\d+)\] .*?: (\w+): ", line)
+            if match and match.group(3) == "kernel_stack":
+                followed[before[match.group(2)]] += 1
+            elif match:
+                before[match.group(2)] = match.group(3)
+            elif line.startswith("=> "):
+                frames.add(line.split()[1])
+        return followed, frames
+
+    def check(self, version):
+        group = self.define("--type-names")
+        truth, _ = self.record_rig(group, "-g", "--file-version", version,
+                                   workload=(*self.WORKLOAD, "--leak-maps", 3))
+        followed, frames = self.stacks()
+        self.assertEqual(followed, {"p2p_dma_alloc": truth["events"]["alloc"],
+                                    "p2p_dma_map": truth["events"]["map"]})
+        self.assertIn("uprobe_dispatcher", frames)
+        self.assertEqual(only(private_option(self.path), "stacks"), "1")
+        leaks = rig.leaks(self.path)["leaks"]
+        self.assertEqual(len(leaks), 3)
+        for leak in leaks:
+            self.assertTrue([frame for frame in leak["stack"]
+                             if frame.startswith("uprobe_dispatcher+0x")], leak)
+        os.unlink(os.path.join(self.folder, "truth.json"))
+        self.assert_nothing_left("x.dat")
+
+    def test_version_7(self):
+        self.check(7)
+
+    def test_version_6(self):
+        self.check(6)
+
+    def test_filtered(self):
+        """What a filter discards leaves no stack either."""
+        group = self.define()
+        for options in (("-P", "0000:80:00.0"), ("-f", "size > 65536")):
+            with self.subTest(options=options):
+                truth, _ = self.record_rig(group, "-g", *options, workload=self.WORKLOAD)
+                followed, _ = self.stacks()
+                read = rig.trace_cmd_count(self.path)
+                self.assertEqual(followed, {"p2p_dma_alloc": read["alloc"],
+                                            "p2p_dma_map": read["map"]})
+                self.assertTrue(0 < read["map"] < truth["events"]["map"])
+
+    def test_chosen_processes(self):
+        """With -p they stand in the buffer of what begins."""
+        group = self.define()
+        script = f"read go; {rig.RIG} run --events 3000 --threads 2 --truth {self.path}.truth"
+        with subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE) as shell:
+            recording = rig.Recording(self.path, group, "-g", "-p", shell.pid)
+            shell.communicate(b"\n")
+        recording.process.communicate(timeout=20)
+        truth = rig.load(self.path + ".truth")
+        followed, _ = self.stacks()
+        self.assertEqual(followed, {"p2p_dma_alloc": truth["events"]["alloc"],
+                                    "p2p_dma_map": truth["events"]["map"]})
+
+    def test_hidden_addresses(self):
+        """A kernel that shows zeros for addresses: a warning, stacks without names."""
+        group = self.define()
+        hidden = os.path.join(self.folder, "hidden")
+        with open("/proc/kallsyms", encoding="utf-8") as shown:
+            with open(hidden, "w", encoding="utf-8") as file:
+                file.writelines("0" * 16 + line[line.index(" "):] for line in shown)
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", f'mount --bind {hidden} /proc/kallsyms; exec "$@"', "sh",
+             rig.P2PTRACE, "record", "-g", "-o", self.path, "--system", group.name, "--",
+             rig.RIG, "run", "--events", "500", "--leak-maps", "1"], check=True,
+            capture_output=True)
+        self.assertRegex(done.stderr.decode(), "warning: /proc/kallsyms .*kptr_restrict")
+        self.assertLess(os.stat(self.path).st_size, 10**6)
+        (leak,) = rig.leaks(self.path)["leaks"]
+        self.assertTrue(all(re.fullmatch("0x[0-9a-f]+", frame) for frame in leak["stack"]))
+        self.assertGreater(len(leak["stack"]), 3)
+
+    def test_without(self):
+        group = self.define()
+        self.record_rig(group, workload=self.WORKLOAD)
+        self.assertEqual(self.stacks()[0], {})
+        self.assertNotIn("stacks", private_option(self.path))
+
+
 class CannotTest(RecordTest):
     def test_not_root(self):
         group = self.define()

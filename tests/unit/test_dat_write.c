@@ -37,6 +37,8 @@ static const char *const stats[CPUS] = {
 	"CPU: 1\nentries: 0\noverrun: 0\ncommit overrun: 0\ndropped events: 0\n",
 };
 
+static const char kallsyms[] = "ffffffff81000000 T _stext\nffffffffc0001000 t poll\t[nvme]\n";
+
 static struct trace_metadata example(const struct write_buffer *buffers, size_t count)
 {
 	return (struct trace_metadata){
@@ -106,7 +108,7 @@ static void check_lanes(const struct trace_file *file, size_t count, const char 
 	lane_reader_destroy(&reader);
 }
 
-static void check_file(const char *path, int version, size_t lanes)
+static void check_file(const char *path, int version, size_t lanes, const char *symbols)
 {
 	struct p2p_error err = { .text = "" };
 	struct trace_file *file = trace_file_open(path, &err);
@@ -117,6 +119,7 @@ static void check_file(const char *path, int version, size_t lanes)
 	assert_false(file->truncated);
 	assert_string_equal(file->clock, "mono");
 	assert_string_equal(file->uname, "Linux host 6.12.0 x86_64");
+	assert_string_equal(file->kallsyms, symbols ? symbols : "");
 	assert_string_equal(file->cmdlines, "1 init\n12 nvme-io\n");
 	assert_string_equal(file->private_text, "format 1\nversion 0\n");
 	assert_string_equal(file->writer, "p2ptrace " P2PTRACE_VERSION);
@@ -134,7 +137,7 @@ static void check_file(const char *path, int version, size_t lanes)
 	trace_file_close(file);
 }
 
-static void write_and_check(int version, size_t buffer_count)
+static void write_and_check(int version, size_t buffer_count, const char *symbols)
 {
 	char path[] = "/tmp/p2ptrace-test-XXXXXX";
 	size_t count = CPUS * buffer_count, size = 0;
@@ -147,6 +150,7 @@ static void write_and_check(int version, size_t buffer_count)
 	char *head = NULL;
 	uint64_t end;
 
+	metadata.kallsyms = symbols;
 	assert_true(fd >= 0);
 	if (version == 7) {
 		end = place(lanes, count, trace_head_room(PAGE));
@@ -164,22 +168,22 @@ static void write_and_check(int version, size_t buffer_count)
 	for (size_t i = 0; i < count; i++)
 		write_pages(fd, &lanes[i], (unsigned char)('a' + i));
 	close(fd);
-	check_file(path, version, count);
+	check_file(path, version, count, symbols);
 	unlink(path);
 }
 
 static void test_version7(void **state)
 {
 	(void)state;
-	write_and_check(7, 1);
-	write_and_check(7, 2);
+	write_and_check(7, 1, NULL);
+	write_and_check(7, 2, kallsyms);
 }
 
 static void test_version6(void **state)
 {
 	(void)state;
-	write_and_check(6, 1);
-	write_and_check(6, 2);
+	write_and_check(6, 1, NULL);
+	write_and_check(6, 2, kallsyms);
 }
 
 static void test_full_disk(void **state)
