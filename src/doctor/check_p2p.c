@@ -69,7 +69,7 @@ CHECK_FUNCTION(check_providers)
 	if (missing) {
 		say_missing(missing, result);
 		if (facts->counters.devices_error)
-			worsen(result, CHECK_UNKNOWN);
+			result->status = CHECK_UNKNOWN;
 		return;
 	}
 	found(result, CHECK_OK, "%zu devices offer peer memory", facts->counters.provider_count);
