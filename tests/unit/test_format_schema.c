@@ -69,14 +69,14 @@ static void test_fields(void **state)
 
 /* ---- symbols ---- */
 
-struct symbols {
+struct symbol_list {
 	char text[400];
 	size_t used;
 };
 
 static void add_symbol(void *context, uint64_t value, const char *name, size_t length)
 {
-	struct symbols *symbols = context;
+	struct symbol_list *symbols = context;
 
 	symbols->used += (size_t)snprintf(symbols->text + symbols->used,
 					  sizeof(symbols->text) - symbols->used, "%llu=%.*s ",
@@ -85,7 +85,7 @@ static void add_symbol(void *context, uint64_t value, const char *name, size_t l
 
 static void check_symbols(const char *print, const char *expected)
 {
-	struct symbols symbols = { .text = "" };
+	struct symbol_list symbols = { .text = "" };
 	struct event_format *format;
 	char text[1000];
 
@@ -128,7 +128,7 @@ static void test_damaged_symbols(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(prints) / sizeof(prints[0]); i++) {
 		char text[200];
-		struct symbols symbols = { .text = "" };
+		struct symbol_list symbols = { .text = "" };
 		struct event_format *format;
 
 		snprintf(text, sizeof(text), "name: x\nID: 1\nformat:\nprint fmt: %s", prints[i]);
@@ -179,7 +179,7 @@ static void test_cut_anywhere(void **state)
 	(void)state;
 	for (size_t length = 0; length < sizeof(sample); length++) {
 		char *text = strndup(sample, length);
-		struct symbols symbols = { .text = "" };
+		struct symbol_list symbols = { .text = "" };
 		struct event_format *format = event_format_parse("s", text);
 
 		if (format)
