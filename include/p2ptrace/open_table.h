@@ -34,6 +34,7 @@ struct open_entry {
 	uint32_t root; /* the entry itself, or the root of this piece */
 	uint32_t pieces; /* of a root: how many are open, itself included */
 	uint16_t cpu;
+	bool plain; /* alone with its key, whole, of known size: the quick way out is open */
 	bool no_size : 1; /* the size is not known: any end closes all of it */
 	bool ambiguous : 1; /* its key was open more than once */
 	bool linked : 1; /* found by its key; a root may be closed before its pieces */
@@ -148,7 +149,8 @@ static inline void open_table_take_free(struct open_table *table, uint32_t slot,
 	entry->next = 0;
 	entry->tail = entry->root = index;
 	entry->pieces = 1;
-	entry->ambiguous = false;
+	entry->plain = true;
+	entry->no_size = entry->ambiguous = false;
 	entry->linked = entry->used = true;
 }
 

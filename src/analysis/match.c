@@ -8,6 +8,9 @@
 #include "p2ptrace/match.h"
 #include "p2ptrace/rows.h"
 
+/* The plain case is one stretch of code. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 /* Records are taken in blocks of so many, whose hash lookups are begun together, so
  * that memory answers in time. */
 #define BLOCK 32
@@ -164,8 +167,16 @@ static inline enum event_kind kind_of(const struct matcher *matcher, const struc
 	return path_at(matcher->paths, origin->path)->kind;
 }
 
-static inline void add_lifetime(struct matcher *matcher, const struct open_entry *begin,
-				uint64_t stamp)
+static void tell_complete(struct matcher *matcher, const struct open_entry *begin,
+			  uint64_t lifetime)
+{
+	struct origin origin = origin_of(matcher, begin);
+
+	details_complete(matcher->details, &origin, kind_of(matcher, &origin), lifetime);
+}
+
+static ALWAYS_INLINE void add_lifetime(struct matcher *matcher, const struct open_entry *begin,
+				       uint64_t stamp)
 {
 	uint64_t lifetime = stamp > begin->stamp ? stamp - begin->stamp : 0;
 
@@ -173,11 +184,8 @@ static inline void add_lifetime(struct matcher *matcher, const struct open_entry
 	begin->totals->ambiguous += begin->ambiguous;
 	if (!histogram_add(&begin->totals->lifetimes, lifetime))
 		matcher->no_memory = true;
-	if (__builtin_expect(matcher->details != NULL, 0)) {
-		struct origin origin = origin_of(matcher, begin);
-
-		details_complete(matcher->details, &origin, kind_of(matcher, &origin), lifetime);
-	}
+	if (__builtin_expect(matcher->details != NULL, 0))
+		tell_complete(matcher, begin, lifetime);
 }
 
 /* Takes a whole entry out.  Its root is completed with its last piece. */
@@ -243,8 +251,8 @@ static inline uint32_t choose_entry(const struct matcher *matcher, uint32_t head
 	return head;
 }
 
-static inline void count_end(struct matcher *matcher, enum event_kind kind,
-			     struct path_totals *totals, uint32_t thread, uint64_t bytes)
+static ALWAYS_INLINE void count_end(struct matcher *matcher, enum event_kind kind,
+				    struct path_totals *totals, uint32_t thread, uint64_t bytes)
 {
 	struct thread_totals *who = &matcher->threads[thread];
 
@@ -412,17 +420,16 @@ static __attribute__((noinline)) void take_end_slowly(struct matcher *matcher,
 }
 
 /* The plain case at once: the key's only entry, never divided, of just that size. */
-static inline void take_end(struct matcher *matcher, const struct p2p_record *record,
-			    const struct p2p_order *place, uint32_t hash)
+static ALWAYS_INLINE void take_end(struct matcher *matcher, const struct p2p_record *record,
+				   const struct p2p_order *place, uint32_t hash)
 {
 	struct open_table *open = &matcher->open;
 	uint32_t slot = open_table_probe(open, hash, record->device, record->addr);
 	uint32_t index = (uint32_t)open->slots[slot];
 	struct open_entry *entry = open_entry_at(open, index);
 
-	/* Entry 0 has root 0 and no pieces. */
-	if (__builtin_expect(entry->next || entry->pieces != 1 || entry->root != index ||
-				     entry->size != record->size || entry->no_size ||
+	/* Entry 0 is not plain. */
+	if (__builtin_expect(!entry->plain || entry->size != record->size ||
 				     (record->flags & (RECORD_NO_ADDR | RECORD_NO_SIZE)) ||
 				     open->active_trees || matcher->details,
 			     0)) {
@@ -550,9 +557,9 @@ static __attribute__((noinline)) struct open_entry *open_slowly(struct matcher *
 	return index ? open_entry_at(&matcher->open, index) : NULL;
 }
 
-static inline void open_begin(struct matcher *matcher, const struct p2p_record *record,
-			      struct path_totals *totals, uint32_t thread,
-			      const struct p2p_order *place, uint32_t hash)
+static ALWAYS_INLINE void open_begin(struct matcher *matcher, const struct p2p_record *record,
+				     struct path_totals *totals, uint32_t thread,
+				     const struct p2p_order *place, uint32_t hash)
 {
 	struct open_table *open = &matcher->open;
 	uint32_t index = open->free_list, oldest = 0;
@@ -560,11 +567,13 @@ static inline void open_begin(struct matcher *matcher, const struct p2p_record *
 	struct open_entry *entry = open_entry_at(open, index);
 
 	if (__builtin_expect(!index || open->slots[slot] || open->active_trees ||
-				     open->slot_used * 2 + 2 > open->slot_mask,
+				     open->slot_used * 2 + 2 > open->slot_mask ||
+				     record->flags & RECORD_NO_SIZE,
 			     0)) {
 		entry = open_slowly(matcher, record, hash, &oldest);
 		if (!entry)
 			return;
+		entry->no_size = (record->flags & RECORD_NO_SIZE) != 0;
 	} else {
 		open_table_take_free(open, slot, hash, record->device, record->addr, record->size);
 	}
@@ -577,7 +586,6 @@ static inline void open_begin(struct matcher *matcher, const struct p2p_record *
 	if (__builtin_expect(record->comm | record->stack, 0))
 		entry->beginning = beginning_of(matcher, record);
 	entry->cpu = place->cpu;
-	entry->no_size = (record->flags & RECORD_NO_SIZE) != 0;
 	if (__builtin_expect(oldest != 0, 0))
 		meet_older(matcher, (uint32_t)(entry - open->entries), oldest,
 			   place->kind == KIND_ALLOC);
@@ -586,8 +594,8 @@ static inline void open_begin(struct matcher *matcher, const struct p2p_record *
 		totals->peak_bytes = totals->open_bytes;
 }
 
-static inline void count_begin(struct thread_totals *thread, const struct p2p_record *record,
-			       enum event_kind kind, uint8_t type)
+static ALWAYS_INLINE void count_begin(struct thread_totals *thread, const struct p2p_record *record,
+				      enum event_kind kind, uint8_t type)
 {
 	uint64_t moved = record->flags & RECORD_FAILED ? 0 : record->size;
 
@@ -633,8 +641,8 @@ static void tell_begin(struct matcher *matcher, const struct p2p_record *record,
 		      record->flags & RECORD_FAILED, record->flags & RECORD_NO_SIZE);
 }
 
-static inline void take_begin(struct matcher *matcher, const struct p2p_record *record,
-			      const struct p2p_order *place, uint32_t hash)
+static ALWAYS_INLINE void take_begin(struct matcher *matcher, const struct p2p_record *record,
+				     const struct p2p_order *place, uint32_t hash)
 {
 	struct path_totals *totals = totals_of(matcher, record->path);
 	uint32_t thread;
@@ -657,8 +665,8 @@ static inline void take_begin(struct matcher *matcher, const struct p2p_record *
 
 /* ---- the loop ---- */
 
-static inline void take_record(struct matcher *matcher, const struct slice *slice,
-			       const struct p2p_order *place, uint32_t hash)
+static ALWAYS_INLINE void take_record(struct matcher *matcher, const struct slice *slice,
+				      const struct p2p_order *place, uint32_t hash)
 {
 	const struct p2p_record *record = &slice->records[place->index];
 
@@ -709,7 +717,8 @@ static void pass_losses(struct matcher *matcher, const struct slice *slice, size
 	}
 }
 
-/* Begins the memory accesses of a block. */
+/* Begins the memory accesses of a block: which slots, and for those asked for a block
+ * ago, which entries. */
 static inline void look_ahead(const struct matcher *matcher, const struct slice *slice,
 			      const struct p2p_order *places, uint32_t count, uint32_t *hashes)
 {
@@ -717,8 +726,37 @@ static inline void look_ahead(const struct matcher *matcher, const struct slice 
 		hashes[i] = hash_of(slice, &places[i]);
 		open_table_prefetch_slot(&matcher->open, hashes[i]);
 	}
-	for (uint32_t i = 0; i < count; i++)
-		open_table_prefetch_entry(&matcher->open, hashes[i]);
+}
+
+static inline uint32_t block_at(const struct p2p_order *at, const struct p2p_order *end)
+{
+	return end - at < BLOCK ? (uint32_t)(end - at) : BLOCK;
+}
+
+/* The records of a block; returns how many, more than `count` when the last of them has
+ * the same stamp as some behind it. */
+static uint32_t take_block(struct matcher *matcher, const struct slice *slice,
+			   const struct p2p_order *places, const struct p2p_order *end,
+			   uint32_t count, const uint32_t *hashes, size_t *next_loss)
+{
+	uint32_t i = 0;
+
+	while (i < count) {
+		const struct p2p_order *at = &places[i];
+		uint32_t same = 1;
+
+		if (__builtin_expect(*next_loss < slice->loss_count, 0))
+			pass_losses(matcher, slice, next_loss, at->stamp);
+		if (__builtin_expect(at + 1 == end || at[1].stamp != at->stamp, 1)) {
+			take_record(matcher, slice, at, hashes[i]);
+		} else {
+			while (at + same < end && at[same].stamp == at->stamp)
+				same++;
+			take_simultaneous(matcher, slice, at, same);
+		}
+		i += same;
+	}
+	return i;
 }
 
 int matcher_take(struct matcher *matcher, const struct slice *slice, unsigned int shard,
@@ -726,29 +764,25 @@ int matcher_take(struct matcher *matcher, const struct slice *slice, unsigned in
 {
 	const struct p2p_order *at = slice->order + slice->shard_first[shard];
 	const struct p2p_order *end = slice->order + slice->shard_first[shard + 1];
-	uint32_t hashes[BLOCK];
+	uint32_t hashes[2][BLOCK], turn = 0, count = block_at(at, end);
 	size_t next_loss = 0;
 
+	look_ahead(matcher, slice, at, count, hashes[turn]);
 	while (at < end) {
-		uint32_t count = end - at < BLOCK ? (uint32_t)(end - at) : BLOCK, i;
+		uint32_t ahead = block_at(at + count, end), taken;
 
-		for (i = 0; i < BLOCK && at + BLOCK + i < end; i++)
-			__builtin_prefetch(&slice->records[at[BLOCK + i].index]);
-		look_ahead(matcher, slice, at, count, hashes);
-		for (i = 0; i < count; i++, at++) {
-			uint32_t same = 1;
-
-			if (__builtin_expect(next_loss < slice->loss_count, 0))
-				pass_losses(matcher, slice, &next_loss, at->stamp);
-			if (__builtin_expect(at + 1 < end && at[1].stamp == at->stamp, 0)) {
-				while (at + same < end && at[same].stamp == at->stamp)
-					same++;
-				take_simultaneous(matcher, slice, at, same);
-				at += same;
-				break;
-			}
-			take_record(matcher, slice, at, hashes[i]);
+		for (uint32_t i = 0; i < count; i++)
+			open_table_prefetch_entry(&matcher->open, hashes[turn][i]);
+		look_ahead(matcher, slice, at + count, ahead, hashes[!turn]);
+		taken = take_block(matcher, slice, at, end, count, hashes[turn], &next_loss);
+		at += taken;
+		turn = !turn;
+		/* After a long run of equal stamps what was looked at lies behind. */
+		if (taken > count) {
+			ahead = block_at(at, end);
+			look_ahead(matcher, slice, at, ahead, hashes[turn]);
 		}
+		count = ahead;
 	}
 	pass_losses(matcher, slice, &next_loss, UINT64_MAX);
 	if (matcher->details)

@@ -270,6 +270,7 @@ static bool link_entry(struct open_table *table, uint32_t index, uint32_t hash, 
 	entry->next = 0;
 	*oldest = head;
 	if (head) {
+		table->entries[head].plain = entry->plain = false;
 		table->entries[table->entries[head].tail].next = index;
 		table->entries[head].tail = index;
 	} else {
@@ -405,6 +406,7 @@ bool open_table_shrink(struct open_table *table, uint32_t index, uint64_t addr, 
 	struct open_entry *entry = &table->entries[index];
 
 	open_table_unlink(table, index);
+	entry->plain = false;
 	entry->addr = addr;
 	entry->size = size;
 	return relink_entry(table, index);
@@ -421,6 +423,7 @@ uint32_t open_table_split(struct open_table *table, uint32_t index, uint64_t add
 	table->entries[piece].addr = addr;
 	table->entries[piece].size = size;
 	table->entries[root].pieces++;
+	table->entries[root].plain = table->entries[piece].plain = false;
 	return relink_entry(table, piece) ? piece : 0;
 }
 

@@ -127,13 +127,21 @@ int slice_order(struct slice *slice, unsigned int shards, struct p2p_error *err)
 	spread.per_shard = (uint32_t)((spread.high - spread.low) >> spread.shift) + 1;
 	if (make_buckets(slice, spread.per_shard * shards, err))
 		return -1;
-	for (uint32_t i = 0; i < count; i++)
-		slice->buckets[bucket_of(&spread, &slice->unordered[i])]++;
+	/* A place's index is where it stands: until it is in order, its bucket's number
+	 * takes the room. */
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t bucket = bucket_of(&spread, &slice->unordered[i]);
+
+		slice->unordered[i].index = bucket;
+		slice->buckets[bucket]++;
+	}
 	most = sum_buckets(slice, &spread, shards);
 	for (uint32_t i = 0; i < count; i++) {
-		const struct p2p_order *place = &slice->unordered[i];
+		struct p2p_order place = slice->unordered[i];
+		uint32_t at = slice->buckets[place.index]++;
 
-		slice->order[slice->buckets[bucket_of(&spread, place)]++] = *place;
+		place.index = i;
+		slice->order[at] = place;
 	}
 	if (most > CROWDED)
 		sort_crowded(slice, spread.per_shard * shards);
