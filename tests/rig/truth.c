@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "p2ptrace/text.h"
@@ -310,16 +311,24 @@ static void write_document(FILE *out, const struct rig_shared *shared)
 static int write_to_file(const struct rig_shared *shared, const char *path, struct p2p_error *err)
 {
 	char partial[4096];
+	struct stat old;
 	FILE *out;
 	bool failed;
 
-	snprintf(partial, sizeof(partial), "%s.partial", path);
+	/* A rename over /dev/null, as root, would leave the machine without it. */
+	if (!stat(path, &old) && !S_ISREG(old.st_mode))
+		snprintf(partial, sizeof(partial), "%s", path);
+	else
+		snprintf(partial, sizeof(partial), "%s.partial", path);
 	out = fopen(partial, "we");
 	if (!out)
 		return p2p_fail_errno(err, "%s", partial);
 	write_document(out, shared);
 	failed = ferror(out);
-	if (fclose(out) || failed || rename(partial, path)) {
+	failed |= fclose(out) != 0;
+	if (!strcmp(partial, path))
+		return failed ? p2p_fail_errno(err, "%s", path) : 0;
+	if (failed || rename(partial, path)) {
 		p2p_fail_errno(err, "%s", path);
 		unlink(partial);
 		return -1;
