@@ -127,7 +127,7 @@ static void print_text(const struct analysis *analysis, const struct report *rep
 	printf("%-22s trace.dat version %d, %s, compression %s, %s-endian\n", "format",
 	       file->version, text_bytes(text, sizeof(text), file->bytes), compression_word(file),
 	       file->big_endian ? "big" : "little");
-	if (file->writer)
+	if (file->writer && !analysis->recording.own)
 		line("written by trace-cmd", file->writer);
 	if (file->uname)
 		line("system", file->uname);

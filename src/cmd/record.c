@@ -136,7 +136,7 @@ static int run_record(int argc, char **argv, struct p2p_error *err)
 
 const struct command cmd_record = {
 	.name = "record",
-	.summary = "record P2PDMA events to a trace.dat",
+	.summary = "Records the events to a trace.dat: of the system, or while a command runs.",
 	.usage = "[OPTIONS] [--] [CMD ARGS...]",
 	.options = record_options,
 	.run = run_record,
