@@ -5,7 +5,7 @@
  *
  * Paths are printf formats relative to the root, without a leading '/':
  * "sys/bus/pci/devices/%s/vendor".  In a captured tree every symbolic link,
- * absolute ones and ".." too, is resolved as if DIR were "/" (openat2(2)), so
+ * absolute ones and ".." too, is resolved as if DIR were "/", so
  * that nothing outside is ever read, and what is no regular file is not opened:
  * a tree may hold device nodes and FIFOs.  Contents are not to be trusted:
  * sizes are bounded, numbers are checked.
@@ -32,6 +32,7 @@ struct sysroot {
 	int fd; /* the directory */
 	const char *path; /* as given; "/" for the running system */
 	bool captured; /* not the running system */
+	bool walk; /* captured, and the kernel has no openat2(2): links are resolved here */
 };
 
 /* Bytes of an attribute of sysfs at most: a page, of the largest kind. */

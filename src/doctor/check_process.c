@@ -132,6 +132,10 @@ CHECK_FUNCTION(check_pid_namespace)
 	char link[64];
 
 	(void)earlier;
+	if (facts_option(facts, "CONFIG_PID_NS") == 'n') {
+		found(result, CHECK_OK, "the kernel has no pid namespaces");
+		return;
+	}
 	if (sysroot_link(&facts->root, link, sizeof(link), "proc/self/ns/pid") < 0) {
 		found(result, CHECK_UNKNOWN, "proc/self/ns/pid cannot be read");
 		return;

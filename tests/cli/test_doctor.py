@@ -74,7 +74,7 @@ def healthy_tree(test):
         "sys/kernel/debug/pci-p2pdma/total_mappings": 5,
     })
     tree.put_gzip("proc/config.gz", "CONFIG_MODULES=y\nCONFIG_PCI_P2PDMA=y\nCONFIG_TRACING=y\n"
-                                    "CONFIG_FPROBE=y\n")
+                                    "CONFIG_FPROBE=y\nCONFIG_PID_NS=y\n")
     tree.link("proc/self/ns/pid", "pid:[4026531836]")
     tree.make_dir("sys/kernel/iommu_groups")
     tree.make_dir(TRACEFS + "per_cpu/cpu0")
@@ -423,6 +423,10 @@ class Process(Doctor):
         tree.remove("proc/self/ns/pid")
         tree.link("proc/self/ns/pid", "pid:[4026532211]")
         self.check(tree, "pid_namespace", "warn", remedy="--pid=host")
+        tree.remove("proc/self/ns/pid")
+        self.check(tree, "pid_namespace", "unknown")
+        tree.put_gzip("proc/config.gz", "CONFIG_PCI_P2PDMA=y\n# CONFIG_PID_NS is not set\n")
+        self.check(tree, "pid_namespace", "ok", "no pid namespaces")
 
 
 class Hostile(Doctor):

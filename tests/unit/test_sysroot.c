@@ -54,7 +54,7 @@ static void make_link(const struct fixture *fixture, const char *name, const cha
 	assert_int_equal(symlink(target, path), 0);
 }
 
-static int setup(void **state)
+static int setup_tree(void **state, bool walk)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	struct p2p_error err;
@@ -67,8 +67,20 @@ static int setup(void **state)
 	make_dir(fixture, "tree/sys");
 	put(fixture, "secret", "outside\n");
 	assert_int_equal(sysroot_open(&fixture->root, fixture->tree, &err), 0);
+	fixture->root.walk |= walk;
 	*state = fixture;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_tree(state, false);
+}
+
+/* As on a kernel without openat2(2). */
+static int setup_walking(void **state)
+{
+	return setup_tree(state, true);
 }
 
 static int teardown(void **state)
@@ -215,6 +227,33 @@ static void test_link_targets(void **state)
 	assert_int_equal(errno, ENOENT);
 }
 
+/* As sysfs has them: links to directories, on the way and in turn. */
+static void test_links_of_links(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct sysroot *root = &fixture->root;
+	struct name_list list;
+	char to[32];
+
+	make_dir(fixture, "tree/sys/devices");
+	make_dir(fixture, "tree/sys/devices/pci0000:00");
+	make_dir(fixture, "tree/sys/devices/pci0000:00/0000:00:01.0");
+	make_dir(fixture, "tree/sys/bus");
+	put(fixture, "tree/sys/devices/pci0000:00/0000:00:01.0/vendor", "0x8086\n");
+	make_link(fixture, "tree/sys/bus/one", "../devices/pci0000:00/0000:00:01.0");
+	make_link(fixture, "tree/sys/bus/two", "/sys/bus/one/");
+	make_link(fixture, "tree/sys/devices/pci0000:00/0000:00:01.0/driver", "../../drivers/nvme");
+	check_line(root, "sys/bus/one/vendor", "0x8086");
+	check_line(root, "sys//bus/./two/../0000:00:01.0/vendor", "0x8086");
+	assert_int_equal(sysroot_link_name(root, to, sizeof(to), "sys/bus/two/driver"), 0);
+	assert_string_equal(to, "nvme");
+	assert_int_equal(sysroot_list(root, &list, "sys/bus/two"), 0);
+	assert_int_equal(list.count, 2);
+	name_list_free(&list);
+	assert_int_equal(sysroot_line(root, to, sizeof(to), "sys/bus/two/vendor/more"), -1);
+	assert_int_equal(errno, ENOTDIR);
+}
+
 /* A FIFO would block, a device node could do anything. */
 static void test_only_regular_files_are_opened(void **state)
 {
@@ -280,16 +319,21 @@ static void test_the_running_system(void **state)
 
 int main(void)
 {
+#define BOTH_WAYS(test)                                               \
+	cmocka_unit_test_setup_teardown(test, setup, teardown),       \
+	{                                                             \
+#test " walking", test, setup_walking, teardown, NULL \
+	}
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_values, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_what_is_not_there, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_links_stay_inside, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_link_targets, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_only_regular_files_are_opened, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_lists, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_paths_that_are_too_long, setup, teardown),
+		BOTH_WAYS(test_values),
+		BOTH_WAYS(test_what_is_not_there),
+		BOTH_WAYS(test_sizes),
+		BOTH_WAYS(test_links_stay_inside),
+		BOTH_WAYS(test_link_targets),
+		BOTH_WAYS(test_links_of_links),
+		BOTH_WAYS(test_only_regular_files_are_opened),
+		BOTH_WAYS(test_lists),
+		BOTH_WAYS(test_paths_that_are_too_long),
 		cmocka_unit_test(test_the_running_system),
 	};
 
