@@ -25,6 +25,8 @@
  * to this one. */
 #define TID_INTERRUPT UINT32_MAX
 
+#define PENDING 16
+
 struct path_totals {
 	uint64_t begins, bytes; /* failed ones included */
 	uint64_t ends, end_bytes;
@@ -74,6 +76,8 @@ struct matcher {
 	bool lost;
 	bool no_memory;
 	/* Inner state: */
+	uint64_t *pending[PENDING]; /* counters of histograms that wait for their memory */
+	unsigned int pending_at;
 	uint32_t *thread_slots;
 	uint32_t thread_mask;
 	uint32_t *beginning_slots;

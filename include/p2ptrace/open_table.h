@@ -81,7 +81,11 @@ static inline void open_table_prefetch_slot(const struct open_table *table, uint
 /* Of the entry that likely has this hash. */
 static inline void open_table_prefetch_entry(const struct open_table *table, uint32_t hash)
 {
-	__builtin_prefetch(&table->entries[(uint32_t)table->slots[hash & table->slot_mask]]);
+	uint32_t at = hash & table->slot_mask;
+
+	while (table->slots[at] && (uint32_t)(table->slots[at] >> 32) != hash)
+		at = (at + 1) & table->slot_mask;
+	__builtin_prefetch(&table->entries[(uint32_t)table->slots[at]]);
 }
 
 /* Where the key stands in `slots`, or the empty slot where it would. */

@@ -14,6 +14,7 @@
 /* Records are taken in blocks of so many, whose hash lookups are begun together, so
  * that memory answers in time. */
 #define BLOCK 32
+#define RUN_HASHES 128
 
 /* A free without a size, inside an allocation: of one page. */
 #define PAGE_BYTES 4096
@@ -175,6 +176,30 @@ static void tell_complete(struct matcher *matcher, const struct open_entry *begi
 	details_complete(matcher->details, &origin, kind_of(matcher, &origin), lifetime);
 }
 
+/* A histogram's counter is likely far away in memory: it is asked for now and counted
+ * when PENDING more have ended. */
+static ALWAYS_INLINE void count_lifetime(struct matcher *matcher, struct histogram *histogram,
+					 uint64_t lifetime)
+{
+	uint64_t **place = &matcher->pending[matcher->pending_at++ % PENDING];
+	uint64_t *counter = histogram_note(histogram, lifetime);
+
+	if (*place)
+		++**place;
+	*place = counter;
+	__builtin_prefetch(counter, 1);
+	matcher->no_memory |= !counter;
+}
+
+static void count_pending(struct matcher *matcher)
+{
+	for (unsigned int i = 0; i < PENDING; i++) {
+		if (matcher->pending[i])
+			++*matcher->pending[i];
+		matcher->pending[i] = NULL;
+	}
+}
+
 static ALWAYS_INLINE void add_lifetime(struct matcher *matcher, const struct open_entry *begin,
 				       uint64_t stamp)
 {
@@ -182,8 +207,7 @@ static ALWAYS_INLINE void add_lifetime(struct matcher *matcher, const struct ope
 
 	begin->totals->open--;
 	begin->totals->ambiguous += begin->ambiguous;
-	if (!histogram_add(&begin->totals->lifetimes, lifetime))
-		matcher->no_memory = true;
+	count_lifetime(matcher, &begin->totals->lifetimes, lifetime);
 	if (__builtin_expect(matcher->details != NULL, 0))
 		tell_complete(matcher, begin, lifetime);
 }
@@ -717,74 +741,82 @@ static void pass_losses(struct matcher *matcher, const struct slice *slice, size
 	}
 }
 
-/* Begins the memory accesses of a block: which slots, and for those asked for a block
- * ago, which entries. */
-static inline void look_ahead(const struct matcher *matcher, const struct slice *slice,
-			      const struct p2p_order *places, uint32_t count, uint32_t *hashes)
+/* The records of a shard in a slice, and how far ahead of them memory was asked for:
+ * first for the slots of the hash, a block later for the entries they name. */
+struct run {
+	const struct slice *slice;
+	const struct p2p_order *places;
+	uint32_t count;
+	uint32_t taken, slots_asked, entries_asked;
+	size_t next_loss;
+	uint32_t hashes[RUN_HASHES]; /* of place i at i % RUN_HASHES */
+};
+
+static inline uint32_t least(uint32_t a, uint32_t b)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		hashes[i] = hash_of(slice, &places[i]);
-		open_table_prefetch_slot(&matcher->open, hashes[i]);
+	return a < b ? a : b;
+}
+
+static inline uint32_t most(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static inline void look_ahead(const struct matcher *matcher, struct run *run)
+{
+	uint32_t slots = least(run->taken + 3 * BLOCK, run->count);
+	uint32_t entries = least(run->taken + 2 * BLOCK, run->count), i;
+
+	for (i = most(run->slots_asked, run->taken); i < slots; i++) {
+		uint32_t hash = hash_of(run->slice, &run->places[i]);
+
+		run->hashes[i % RUN_HASHES] = hash;
+		open_table_prefetch_slot(&matcher->open, hash);
 	}
+	run->slots_asked = slots;
+	for (i = most(run->entries_asked, run->taken); i < entries; i++)
+		open_table_prefetch_entry(&matcher->open, run->hashes[i % RUN_HASHES]);
+	run->entries_asked = entries;
 }
 
-static inline uint32_t block_at(const struct p2p_order *at, const struct p2p_order *end)
+/* The records of a block, or more when the last of them has the same stamp as some
+ * behind it. */
+static void take_block(struct matcher *matcher, struct run *run)
 {
-	return end - at < BLOCK ? (uint32_t)(end - at) : BLOCK;
-}
+	const struct slice *slice = run->slice;
+	uint32_t end = least(run->taken + BLOCK, run->count), i = run->taken;
 
-/* The records of a block; returns how many, more than `count` when the last of them has
- * the same stamp as some behind it. */
-static uint32_t take_block(struct matcher *matcher, const struct slice *slice,
-			   const struct p2p_order *places, const struct p2p_order *end,
-			   uint32_t count, const uint32_t *hashes, size_t *next_loss)
-{
-	uint32_t i = 0;
-
-	while (i < count) {
-		const struct p2p_order *at = &places[i];
+	while (i < end) {
+		const struct p2p_order *at = &run->places[i];
 		uint32_t same = 1;
 
-		if (__builtin_expect(*next_loss < slice->loss_count, 0))
-			pass_losses(matcher, slice, next_loss, at->stamp);
-		if (__builtin_expect(at + 1 == end || at[1].stamp != at->stamp, 1)) {
-			take_record(matcher, slice, at, hashes[i]);
+		if (__builtin_expect(run->next_loss < slice->loss_count, 0))
+			pass_losses(matcher, slice, &run->next_loss, at->stamp);
+		if (__builtin_expect(i + 1 == run->count || at[1].stamp != at->stamp, 1)) {
+			take_record(matcher, slice, at, run->hashes[i % RUN_HASHES]);
 		} else {
-			while (at + same < end && at[same].stamp == at->stamp)
+			while (i + same < run->count && at[same].stamp == at->stamp)
 				same++;
 			take_simultaneous(matcher, slice, at, same);
 		}
 		i += same;
 	}
-	return i;
+	run->taken = i;
 }
 
 int matcher_take(struct matcher *matcher, const struct slice *slice, unsigned int shard,
 		 struct p2p_error *err)
 {
-	const struct p2p_order *at = slice->order + slice->shard_first[shard];
-	const struct p2p_order *end = slice->order + slice->shard_first[shard + 1];
-	uint32_t hashes[2][BLOCK], turn = 0, count = block_at(at, end);
-	size_t next_loss = 0;
+	struct run run = { .slice = slice,
+			   .places = slice->order + slice->shard_first[shard],
+			   .count = slice->shard_first[shard + 1] - slice->shard_first[shard] };
 
-	look_ahead(matcher, slice, at, count, hashes[turn]);
-	while (at < end) {
-		uint32_t ahead = block_at(at + count, end), taken;
-
-		for (uint32_t i = 0; i < count; i++)
-			open_table_prefetch_entry(&matcher->open, hashes[turn][i]);
-		look_ahead(matcher, slice, at + count, ahead, hashes[!turn]);
-		taken = take_block(matcher, slice, at, end, count, hashes[turn], &next_loss);
-		at += taken;
-		turn = !turn;
-		/* After a long run of equal stamps what was looked at lies behind. */
-		if (taken > count) {
-			ahead = block_at(at, end);
-			look_ahead(matcher, slice, at, ahead, hashes[turn]);
-		}
-		count = ahead;
+	while (run.taken < run.count) {
+		look_ahead(matcher, &run);
+		take_block(matcher, &run);
 	}
-	pass_losses(matcher, slice, &next_loss, UINT64_MAX);
+	pass_losses(matcher, slice, &run.next_loss, UINT64_MAX);
+	count_pending(matcher);
 	if (matcher->details)
 		matcher->no_memory |= matcher->details->no_memory;
 	return matcher->no_memory ? p2p_fail(err, "no memory for the analysis") : 0;
