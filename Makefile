@@ -3,6 +3,7 @@
 # make                 builds build/p2ptrace and build/libp2ptrace.a
 # make demo            installs what is missing, records, reports
 # make test            installs what is missing, builds, runs every test but the VM lab's
+# make fuzz            fuzz targets, with clang: build/fuzz/NAME -max_total_time=60
 # make install         DESTDIR= PREFIX=/usr/local; make uninstall takes it away again
 # make format lint     clang-format; clang-format check, cppcheck, shellcheck, man pages
 # make test-asan valgrind check-install test-vm     more tests; .ci/run runs them all
@@ -85,6 +86,7 @@ unit-tests: $(UNIT_TESTS)
 -include tests/lib/lib.mk
 -include tests/rig/rig.mk
 -include bench/bench.mk
+-include tests/fuzz/fuzz.mk
 
 install: all
 	install -d $(sort $(dir $(INSTALLED)))

@@ -5,33 +5,14 @@
 #include "p2ptrace/explain_print.h"
 #include "p2ptrace/text.h"
 #include "p2ptrace/topo_print.h"
+#include "p2ptrace/wrap.h"
 
 enum { LINE = 90 };
 
-/* Words with a lead on the first line and as much blank on the others. */
 static void print_wrapped(FILE *out, const char *lead, const char *text)
 {
-	size_t indent = strlen(lead), used = indent;
-	bool first = true;
-
 	fputs(lead, out);
-	while (*text) {
-		size_t length = strcspn(text, " ");
-
-		if (!first && used + 1 + length > LINE) {
-			fprintf(out, "\n%*s", (int)indent, "");
-			used = indent;
-		} else if (!first) {
-			fputc(' ', out);
-			used++;
-		}
-		fprintf(out, "%.*s", (int)length, text);
-		used += length;
-		text += length;
-		text += strspn(text, " ");
-		first = false;
-	}
-	fputc('\n', out);
+	wrap_print(out, text, strlen(lead), LINE);
 }
 
 /* ---- the two devices ---- */
@@ -207,10 +188,8 @@ void explain_print_text(const struct explanation *pair, FILE *out)
 	print_walk(pair, "client", pair->client, false, out);
 	print_blockers(pair, out);
 	print_parameters(pair, out);
-	for (size_t i = 0; i < pair->note_count; i++) {
-		char safe[sizeof(pair->notes[i].text) * 2];
-
-		fputs(i ? "" : "\n", out);
-		print_wrapped(out, "note: ", text_safe(safe, sizeof(safe), pair->notes[i].text));
-	}
+	if (pair->note_count)
+		fputc('\n', out);
+	for (size_t i = 0; i < pair->note_count; i++)
+		print_wrapped(out, "note: ", pair->notes[i].text);
 }

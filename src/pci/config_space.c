@@ -29,6 +29,8 @@ static const char all_ones[] = "its config space reads all ones: it does not ans
 static const char header_only[] = "only the first 64 bytes of its config space can be read "
 				  "(root reads all)";
 static const char ends_early[] = "its config space was not captured in full (4096 bytes)";
+static const char zeros[] = "its config space reads zeros past the first 64 bytes, as when a "
+			    "capture was padded";
 static const char not_readable[] = "its config space cannot be read";
 
 static bool read_bytes(const struct config_space *config, size_t at, void *to, size_t count)
@@ -70,8 +72,10 @@ static bool reads_all_ones(const uint8_t *header)
 	return true;
 }
 
-/* The offset of the PCI Express capability, 0 if there is none, -1 if the list cannot
- * be read as far as that. */
+enum { LIST_UNREADABLE = -1, LIST_OF_ZEROS = -2 };
+
+/* The offset of the PCI Express capability, 0 if there is none, or what is wrong with
+ * the list. */
 static int find_pcie(const struct config_space *config, const uint8_t *header)
 {
 	bool cardbus = (header[HEADER_TYPE] & 0x7f) == HEADER_CARDBUS;
@@ -86,7 +90,10 @@ static int find_pcie(const struct config_space *config, const uint8_t *header)
 		if (at < HEADER_BYTES)
 			return 0;
 		if (!read_bytes(config, at, entry, sizeof(entry)))
-			return -1;
+			return LIST_UNREADABLE;
+		/* No device begins its list with an empty entry. */
+		if (i == 0 && !entry[0] && !entry[1])
+			return LIST_OF_ZEROS;
 		if (entry[0] == 0xff)
 			return 0;
 		if (entry[0] == CAPABILITY_PCIE)
@@ -175,14 +182,15 @@ void config_read(const struct config_space *config, struct config_facts *facts)
 	}
 	pcie = find_pcie(config, header);
 	read_pcie(config, pcie, facts);
-	if (read_u32(config, EXTENDED, &word))
+	if (pcie >= 0 && read_u32(config, EXTENDED, &word))
 		walk_extended(config, facts);
 	else if (pcie == 0 || (config->stated && config->stated <= CONVENTIONAL_BYTES))
 		/* Conventional PCI, or the kernel itself found no extended space. */
 		facts->acs = ACS_ABSENT;
+	else if (!read_bytes(config, HEADER_BYTES, &word, sizeof(word)))
+		acs_unknown(facts, header_only);
 	else
-		acs_unknown(facts,
-			    read_bytes(config, HEADER_BYTES, &word, 4) ? ends_early : header_only);
+		acs_unknown(facts, pcie == LIST_OF_ZEROS ? zeros : ends_early);
 }
 
 const char *port_type_name(enum port_type port)

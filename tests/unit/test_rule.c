@@ -116,6 +116,17 @@ static void test_config_all_ones(void **state)
 	assert_int_equal(parse(space, 4096, 4096).acs, ACS_PRESENT);
 }
 
+static void test_config_padded_with_zeros(void **state)
+{
+	uint8_t space[4096];
+
+	(void)state;
+	make_port(space, 0x1d);
+	memset(space + 64, 0, sizeof(space) - 64);
+	assert_int_equal(parse(space, 4096, 0).acs, ACS_UNKNOWN);
+	assert_int_equal(parse(space, 4096, 0).port, PORT_UNKNOWN);
+}
+
 static void test_config_conventional(void **state)
 {
 	uint8_t space[256] = { 0 };
@@ -471,6 +482,7 @@ int main(void)
 		cmocka_unit_test(test_config_of_a_port),
 		cmocka_unit_test(test_config_cut_short),
 		cmocka_unit_test(test_config_all_ones),
+		cmocka_unit_test(test_config_padded_with_zeros),
 		cmocka_unit_test(test_config_conventional),
 		cmocka_unit_test(test_config_lists_that_loop),
 		cmocka_unit_test(test_config_at_random),
