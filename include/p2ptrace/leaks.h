@@ -71,7 +71,8 @@ struct leak_group {
 extern const struct column leak_columns[], leak_group_columns[];
 
 /* `by`: names out of pid, pair, provider, client, type, kind, stack, with commas.
- * *groups is the caller's to free. */
+ * *groups is the caller's to free.  leaks_check_by() only looks at the names. */
+int leaks_check_by(const char *by, struct p2p_error *err);
 int leaks_group(const struct leaks *leaks, const char *by, struct leak_group **groups,
 		size_t *count, struct p2p_error *err);
 

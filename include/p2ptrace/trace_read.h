@@ -60,6 +60,7 @@ struct trace_lane {
 
 struct trace_file {
 	char *path;
+	char *shown; /* the same for people: on one line, without control characters */
 	int fd;
 	uint64_t bytes; /* of the whole file */
 	int version; /* 6 or 7 */

@@ -251,7 +251,7 @@ static int run_pipeline(struct analysis *analysis, const struct analysis_options
 		return -1;
 	pipeline.matchers = analysis->matchers;
 	pipeline.shards = analysis->shard_count;
-	snprintf(what, sizeof(what), "reading %s", analysis->file->path);
+	snprintf(what, sizeof(what), "reading %s", analysis->file->shown);
 	progress_begin(&context.progress, what);
 	result = pipeline_run(&pipeline, err);
 	progress_end(&context.progress);

@@ -342,6 +342,13 @@ static int parse_grouping(struct grouping *grouping, const char *by, struct p2p_
 	return 0;
 }
 
+int leaks_check_by(const char *by, struct p2p_error *err)
+{
+	struct grouping grouping = { 0 };
+
+	return parse_grouping(&grouping, by, err);
+}
+
 static int verdict_rank(const char *name)
 {
 	for (int i = 0; i < VERDICTS; i++)

@@ -386,10 +386,10 @@ static int run(int argc, char **argv, struct p2p_error *err)
 			status = P2P_OK;
 		if (!status && stream->analysis->truncated)
 			p2p_warn("%s is cut off: these are the events it still holds",
-				 given.analysis.path);
+				 stream->analysis->file->shown);
 		if (!status && stream->analysis->damaged)
 			p2p_warn("%s: %" PRIu64 " pages or records are damaged and left out",
-				 given.analysis.path, stream->analysis->damaged);
+				 stream->analysis->file->shown, stream->analysis->damaged);
 	}
 	analysis_free(stream->analysis);
 	free(stream->marked);

@@ -29,7 +29,7 @@ void input_warn(const struct analysis *analysis)
 {
 	if (analysis->truncated)
 		p2p_warn("%s is cut off: the numbers are of what it still holds",
-			 analysis->file->path);
+			 analysis->file->shown);
 	if (analysis->lost)
 		p2p_warn("%llu events were lost while recording",
 			 (unsigned long long)analysis->lost);

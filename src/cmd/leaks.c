@@ -214,6 +214,8 @@ static int run(int argc, char **argv, struct p2p_error *err)
 		return -1;
 	if (given.json + given.csv + given.each > 1)
 		return p2p_fail_usage(err, "--json, --csv and --each exclude each other");
+	if (given.by && leaks_check_by(given.by, err))
+		return -1;
 	analysis = input_analyse(&given.analysis, given.json || given.csv, err);
 	if (!analysis)
 		return -1;

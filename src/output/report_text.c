@@ -20,7 +20,7 @@ static void print_loss(const struct analysis *analysis, FILE *out)
 	else
 		return;
 	for (size_t i = 0; i < analysis->loss_count; i++)
-		fprintf(out, "%s cpu %" PRIu32 ": %" PRIu64, i ? "," : " (",
+		fprintf(out, "%scpu %" PRIu32 ": %" PRIu64, i ? ", " : " (",
 			analysis->losses[i].cpu, analysis->losses[i].lost);
 	fprintf(out, "%s\n", analysis->loss_count ? ")" : "");
 	fputs("      counts and bytes are too low, and what was open at a gap is unknown; record "
@@ -75,7 +75,7 @@ static void print_head(const struct analysis *analysis, uint64_t total, FILE *ou
 {
 	char count[32], duration[32];
 
-	text_print_safe(out, analysis->file->path);
+	fputs(analysis->file->shown, out);
 	fprintf(out, ": %s P2PDMA events", text_count(count, sizeof(count), total));
 	if (analysis->recording.ns)
 		fprintf(out, " in %s",

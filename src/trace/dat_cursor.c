@@ -20,7 +20,7 @@ int dat_fail(struct dat_cursor *cursor, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(words, sizeof(words), format, args);
 	va_end(args);
-	return p2p_fail(cursor->err, "%s: %s at offset %" PRIu64 "%s: %s", cursor->file->path,
+	return p2p_fail(cursor->err, "%s: %s at offset %" PRIu64 "%s: %s", cursor->file->shown,
 			cursor->what, cursor->at, cursor->memory ? " of the unpacked section" : "",
 			words);
 }

@@ -134,7 +134,7 @@ static int unpack_section(struct trace_file *file, struct section *section)
 		result = dat_fail(&section->cursor, "no memory for %u bytes", plain_bytes);
 	else if (decompress(file->compression, packed, packed_bytes, section->unpacked, plain_bytes,
 			    section->cursor.err))
-		result = p2p_error_prefix(section->cursor.err, "%s: %s", file->path,
+		result = p2p_error_prefix(section->cursor.err, "%s: %s", file->shown,
 					  section->cursor.what);
 	else
 		result = 0;
@@ -402,7 +402,7 @@ int dat_read_options7(struct trace_file *file, uint64_t offset, struct p2p_error
 
 		if (links == 1000)
 			return p2p_fail(err, "%s: the chain of option sections does not end",
-					file->path);
+					file->shown);
 		result = enter_section(file, offset, "options", &section, err);
 		if (!result)
 			result = read_options(file, &section.cursor, &offset);

@@ -13,6 +13,7 @@
 
 #include "dat_cursor.h"
 #include "p2ptrace/rows.h"
+#include "p2ptrace/text.h"
 
 #define MAGIC "\027\010\104tracing"
 #define MAGIC_BYTES 10
@@ -183,7 +184,7 @@ static int read_version6(struct trace_file *file, struct dat_cursor *cursor)
 		return -1;
 	if (!memcmp(kind, "latency  ", 10))
 		return p2p_fail(cursor->err, "%s: holds a latency tracer's text, no events",
-				file->path);
+				file->shown);
 	if (memcmp(kind, "flyrecord", 10) != 0)
 		return dat_fail(cursor, "no 'flyrecord' where it should stand");
 	return read_data_table6(file, cursor);
@@ -201,18 +202,18 @@ static int read_version7(struct trace_file *file, struct dat_cursor *cursor)
 	if (cursor->failed)
 		goto out;
 	if (compression_by_name(name, &file->compression, cursor->err)) {
-		p2p_error_prefix(cursor->err, "%s", file->path);
+		p2p_error_prefix(cursor->err, "%s", file->shown);
 		goto out;
 	}
 	if (!options)
 		p2p_fail(cursor->err,
 			 "%s: the recording was cut off before its metadata was written (offset of "
 			 "the options is 0)",
-			 file->path);
+			 file->shown);
 	else
 		result = dat_read_options7(file, options, cursor->err);
 	if (!result && !file->commit_size)
-		result = p2p_fail(cursor->err, "%s: no header info section", file->path);
+		result = p2p_fail(cursor->err, "%s: no header info section", file->shown);
 out:
 	free(name);
 	free(version);
@@ -230,16 +231,16 @@ static int read_file(struct trace_file *file, struct p2p_error *err)
 	char *version;
 
 	if (!file->bytes)
-		return p2p_fail(err, "%s: empty file", file->path);
+		return p2p_fail(err, "%s: empty file", file->shown);
 	dat_bytes(&cursor, magic, MAGIC_BYTES);
 	if (cursor.failed || memcmp(magic, MAGIC, MAGIC_BYTES) != 0)
 		return p2p_fail(err, "%s: not a trace.dat file (its first bytes say so)",
-				file->path);
+				file->shown);
 	version = dat_string(&cursor, 16);
 	file->version = version ? atoi(version) : 0;
 	free(version);
 	if (!cursor.failed && file->version != 6 && file->version != 7)
-		return p2p_fail(err, "%s: trace.dat version %d (6 and 7 can be read)", file->path,
+		return p2p_fail(err, "%s: trace.dat version %d (6 and 7 can be read)", file->shown,
 				file->version);
 	dat_bytes(&cursor, magic, 2);
 	file->big_endian = magic[0];
@@ -285,9 +286,9 @@ static int open_input(struct trace_file *file, struct p2p_error *err)
 		file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	}
 	if (file->fd < 0 || fstat(file->fd, &info))
-		return p2p_fail_errno(err, "%s: cannot open", file->path);
+		return p2p_fail_errno(err, "%s: cannot open", file->shown);
 	if (!S_ISREG(info.st_mode))
-		return p2p_fail(err, "%s: not a regular file (for a pipe use '-i -')", file->path);
+		return p2p_fail(err, "%s: not a regular file (for a pipe use '-i -')", file->shown);
 	file->bytes = (uint64_t)info.st_size;
 	return 0;
 }
@@ -302,8 +303,11 @@ struct trace_file *trace_file_open(const char *path, struct p2p_error *err)
 	}
 	file->fd = -1;
 	file->path = strdup(path);
+	file->shown = malloc(strlen(path) * 4 + 1);
 	file->clock = strdup("");
-	if (!file->path || !file->clock)
+	if (file->shown)
+		text_safe(file->shown, strlen(path) * 4 + 1, path);
+	if (!file->path || !file->shown || !file->clock)
 		p2p_fail(err, "no memory");
 	else if (!open_input(file, err) && !read_file(file, err))
 		return file;
@@ -347,6 +351,7 @@ void trace_file_close(struct trace_file *file)
 	free_lanes(file);
 	free(file->stats);
 	free(file->path);
+	free(file->shown);
 	free(file->clock);
 	free(file->uname);
 	free(file->cmdlines);
@@ -366,9 +371,9 @@ int dat_finish_lane(struct trace_file *file, struct trace_lane *lane, bool compr
 	if (file->page_size > size && file->page_size % (size ? size : 1) == 0)
 		size = file->page_size;
 	if (size < PAGE_SIZE_MIN || size > PAGE_SIZE_MAX || size & (size - 1))
-		return p2p_fail(err, "%s: sub-buffers of %u bytes cannot be", file->path, size);
+		return p2p_fail(err, "%s: sub-buffers of %u bytes cannot be", file->shown, size);
 	if (lane->cpu > UINT16_MAX)
-		return p2p_fail(err, "%s: data of CPU %u: there are no such CPUs", file->path,
+		return p2p_fail(err, "%s: data of CPU %u: there are no such CPUs", file->shown,
 				lane->cpu);
 	lane->page_size = size;
 	if (lane->bytes &&
@@ -378,8 +383,8 @@ int dat_finish_lane(struct trace_file *file, struct trace_lane *lane, bool compr
 	}
 	file->lane_bytes += lane->bytes;
 	if (file->lane_bytes > file->bytes)
-		return p2p_fail(err, "%s: the data of CPU %u lies where another's does", file->path,
-				lane->cpu);
+		return p2p_fail(err, "%s: the data of CPU %u lies where another's does",
+				file->shown, lane->cpu);
 	if (compressed && lane->bytes)
 		return dat_find_chunks(file, lane, err);
 	lane->pages = lane->bytes / size + !!(lane->bytes % size);

@@ -107,8 +107,8 @@ static ssize_t read_fully(const struct trace_file *file, void *to, size_t bytes,
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return p2p_fail_errno(err, "%s: cannot read at offset %" PRIu64, file->path,
-					      offset + done);
+			return p2p_fail_errno(err, "%s: cannot read at offset %" PRIu64,
+					      file->shown, offset + done);
 		done += (size_t)got;
 	}
 	return (ssize_t)done;
@@ -146,7 +146,7 @@ static int unpack_chunk(struct lane_reader *reader, const struct trace_lane *lan
 		return -1;
 	if (decompress(reader->file->compression, reader->packed, (size_t)got, reader->chunk_plain,
 		       chunk->plain, err))
-		return p2p_error_prefix(err, "%s: CPU %u at offset %" PRIu64, reader->file->path,
+		return p2p_error_prefix(err, "%s: CPU %u at offset %" PRIu64, reader->file->shown,
 					lane->cpu, chunk->offset);
 	reader->chunk_lane = lane;
 	reader->chunk = index;

@@ -126,11 +126,11 @@ static int read_private(struct recording *recording, const struct trace_file *fi
 		free(text);
 	}
 	if (!good)
-		return p2p_fail(err, "%s: no memory for its metadata", file->path);
+		return p2p_fail(err, "%s: no memory for its metadata", file->shown);
 	if (recording->values[PRIVATE_FORMAT] &&
 	    value_number(recording, PRIVATE_FORMAT) > PRIVATE_OPTION_FORMAT)
 		p2p_warn("%s: recorded by a newer p2ptrace (%s); some of it may be misread",
-			 file->path,
+			 file->shown,
 			 recording->values[PRIVATE_VERSION] ? recording->values[PRIVATE_VERSION]
 							    : "?");
 	rows_sort(recording->living, recording->living_count, sizeof(*recording->living),
