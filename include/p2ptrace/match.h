@@ -25,7 +25,7 @@
  * to this one. */
 #define TID_INTERRUPT UINT32_MAX
 
-#define PENDING 16
+#define LIFETIMES_PENDING 16
 
 struct path_totals {
 	uint64_t begins, bytes; /* failed ones included */
@@ -76,7 +76,7 @@ struct matcher {
 	bool lost;
 	bool no_memory;
 	/* Inner state: */
-	uint64_t *pending[PENDING]; /* counters of histograms that wait for their memory */
+	uint64_t *pending[LIFETIMES_PENDING]; /* counters of histograms that wait for their memory */
 	unsigned int pending_at;
 	uint32_t *thread_slots;
 	uint32_t thread_mask;

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "p2ptrace/match.h"
-#include "p2ptrace/rows.h"
+#include "match_tables.h"
 
 /* The plain case is one stretch of code. */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
@@ -21,137 +20,6 @@
 
 /* Of the entries of one key, how many are looked at for one of the same size. */
 #define CHAIN_LOOK 64
-
-/* Beginnings and ends of devices whose events have no address: counted only. */
-struct pair_balance {
-	uint32_t client, provider;
-	uint32_t path; /* of the latest beginning */
-	bool pool;
-	uint64_t open;
-};
-
-/* ---- totals ---- */
-
-static struct path_totals *make_totals(struct matcher *matcher, uint32_t path)
-{
-	struct path_totals *totals;
-
-	if (path >= matcher->totals_room) {
-		uint32_t room = matcher->totals_room ? matcher->totals_room : 64;
-		struct path_totals **more;
-
-		while (room <= path)
-			room *= 2;
-		more = reallocarray(matcher->totals, room, sizeof(struct path_totals *));
-		if (!more)
-			return NULL;
-		memset(more + matcher->totals_room, 0,
-		       (room - matcher->totals_room) * sizeof(struct path_totals *));
-		matcher->totals = more;
-		matcher->totals_room = room;
-	}
-	totals = calloc(1, sizeof(*totals));
-	if (totals) {
-		totals->path = path;
-		totals->dist = -1;
-	}
-	matcher->totals[path] = totals;
-	return totals;
-}
-
-static inline struct path_totals *totals_of(struct matcher *matcher, uint32_t path)
-{
-	static struct path_totals nowhere;
-	struct path_totals *totals = path < matcher->totals_room ? matcher->totals[path] : NULL;
-
-	if (__builtin_expect(!totals, 0)) {
-		totals = make_totals(matcher, path);
-		matcher->no_memory |= !totals;
-	}
-	return totals ? totals : &nowhere;
-}
-
-static inline uint32_t thread_slot(const struct matcher *matcher, uint32_t tid)
-{
-	uint32_t at = (tid * 0x9e3779b1u) >> 7 & matcher->thread_mask;
-
-	while (matcher->thread_slots[at] &&
-	       matcher->threads[matcher->thread_slots[at] - 1].tid != tid)
-		at = (at + 1) & matcher->thread_mask;
-	return at;
-}
-
-static bool grow_threads(struct matcher *matcher)
-{
-	uint32_t room = matcher->thread_room * 2;
-	struct thread_totals *more = reallocarray(matcher->threads, room, sizeof(*more));
-	uint32_t *slots = calloc((size_t)room * 2, sizeof(*slots));
-
-	matcher->threads = more ? more : matcher->threads;
-	if (!more || !slots) {
-		free(slots);
-		return false;
-	}
-	free(matcher->thread_slots);
-	matcher->thread_slots = slots;
-	matcher->thread_mask = room * 2 - 1;
-	matcher->thread_room = room;
-	for (uint32_t i = 0; i < matcher->thread_count; i++)
-		slots[thread_slot(matcher, more[i].tid)] = i + 1;
-	return true;
-}
-
-/* Index 0 stands in when there is no memory. */
-static uint32_t make_thread(struct matcher *matcher, uint32_t tid)
-{
-	if (matcher->thread_count == matcher->thread_room && !grow_threads(matcher)) {
-		matcher->no_memory = true;
-		return 0;
-	}
-	matcher->threads[matcher->thread_count] = (struct thread_totals){ .tid = tid };
-	matcher->thread_slots[thread_slot(matcher, tid)] = ++matcher->thread_count;
-	return matcher->thread_count - 1;
-}
-
-static inline uint32_t thread_of(struct matcher *matcher, uint32_t tid)
-{
-	uint32_t at = thread_slot(matcher, tid);
-
-	if (__builtin_expect(!matcher->thread_slots[at], 0))
-		return make_thread(matcher, tid);
-	return matcher->thread_slots[at] - 1;
-}
-
-/* ---- events without an address ---- */
-
-static struct pair_balance *balance_of(struct matcher *matcher, const struct path *path)
-{
-	bool pool = path->kind == KIND_ALLOC || path->kind == KIND_FREE;
-	struct pair_balance *balance;
-
-	for (uint32_t i = 0; i < matcher->balance_count; i++) {
-		balance = &matcher->balances[i];
-		if (balance->client == path->client && balance->provider == path->provider &&
-		    balance->pool == pool)
-			return balance;
-	}
-	if (matcher->balance_count == matcher->balance_room) {
-		uint32_t room = matcher->balance_room ? matcher->balance_room * 2 : 16;
-
-		balance = reallocarray(matcher->balances, room, sizeof(*balance));
-		if (!balance) {
-			matcher->no_memory = true;
-			return NULL;
-		}
-		matcher->balances = balance;
-		matcher->balance_room = room;
-	}
-	balance = &matcher->balances[matcher->balance_count++];
-	*balance = (struct pair_balance){ .client = path->client,
-					  .provider = path->provider,
-					  .pool = pool };
-	return balance;
-}
 
 /* ---- ends ---- */
 
@@ -177,11 +45,11 @@ static void tell_complete(struct matcher *matcher, const struct open_entry *begi
 }
 
 /* A histogram's counter is likely far away in memory: it is asked for now and counted
- * when PENDING more have ended. */
+ * when LIFETIMES_PENDING more have ended. */
 static ALWAYS_INLINE void count_lifetime(struct matcher *matcher, struct histogram *histogram,
 					 uint64_t lifetime)
 {
-	uint64_t **place = &matcher->pending[matcher->pending_at++ % PENDING];
+	uint64_t **place = &matcher->pending[matcher->pending_at++ % LIFETIMES_PENDING];
 	uint64_t *counter = histogram_note(histogram, lifetime);
 
 	if (*place)
@@ -193,7 +61,7 @@ static ALWAYS_INLINE void count_lifetime(struct matcher *matcher, struct histogr
 
 static void count_pending(struct matcher *matcher)
 {
-	for (unsigned int i = 0; i < PENDING; i++) {
+	for (unsigned int i = 0; i < LIFETIMES_PENDING; i++) {
 		if (matcher->pending[i])
 			++*matcher->pending[i];
 		matcher->pending[i] = NULL;
@@ -347,7 +215,7 @@ static void take_end_without_addr(struct matcher *matcher, const struct p2p_reco
 				  enum event_kind kind, uint64_t stamp, uint16_t cpu)
 {
 	const struct path *path = path_at(matcher->paths, record->path);
-	struct pair_balance *balance = balance_of(matcher, path);
+	struct pair_balance *balance = match_balance(matcher, path);
 	uint32_t tid = record->flags & RECORD_INTERRUPT ? TID_INTERRUPT : record->tid;
 	struct path_totals *totals;
 
@@ -365,7 +233,7 @@ static void take_end_without_addr(struct matcher *matcher, const struct p2p_reco
 	if (matcher->details) {
 		struct origin origin = { balance->path, tid, record->comm, cpu };
 
-		details_end(matcher->details, &origin, kind, stamp, record->size, true);
+		details_balance(matcher->details, &origin, kind, stamp, record->size);
 	}
 }
 
@@ -518,56 +386,6 @@ static void meet_older(struct matcher *matcher, uint32_t index, uint32_t oldest,
 	}
 }
 
-static uint32_t *beginning_slot(const struct matcher *matcher, const struct beginning *wanted)
-{
-	uint64_t hash = ((uint64_t)wanted->comm << 32 | wanted->stack) * 0x9e3779b97f4a7c15ull;
-	uint32_t at = (uint32_t)(hash >> 32) & matcher->beginning_mask;
-
-	while (matcher->beginning_slots[at] &&
-	       memcmp(&matcher->beginnings[matcher->beginning_slots[at]], wanted,
-		      sizeof(*wanted)) != 0)
-		at = (at + 1) & matcher->beginning_mask;
-	return &matcher->beginning_slots[at];
-}
-
-static bool grow_beginnings(struct matcher *matcher)
-{
-	uint32_t count = (matcher->beginning_mask + 1) * 2;
-	uint32_t *slots = calloc(count, sizeof(*slots));
-
-	if (!slots)
-		return false;
-	free(matcher->beginning_slots);
-	matcher->beginning_slots = slots;
-	matcher->beginning_mask = count - 1;
-	for (uint32_t i = 1; i < matcher->beginning_count; i++)
-		*beginning_slot(matcher, &matcher->beginnings[i]) = i;
-	return true;
-}
-
-/* Names and stacks repeat: each pair of them is kept once.  0 without memory. */
-static uint32_t beginning_of(struct matcher *matcher, const struct p2p_record *record)
-{
-	struct beginning wanted = { record->comm, record->stack }, *added;
-	uint32_t *slot;
-
-	if (matcher->beginning_count * 2 > matcher->beginning_mask && !grow_beginnings(matcher)) {
-		matcher->no_memory = true;
-		return 0;
-	}
-	slot = beginning_slot(matcher, &wanted);
-	if (*slot)
-		return *slot;
-	added = ROWS_ADD(matcher->beginnings, matcher->beginning_count);
-	if (!added) {
-		matcher->no_memory = true;
-		return 0;
-	}
-	*added = wanted;
-	*slot = (uint32_t)matcher->beginning_count - 1;
-	return *slot;
-}
-
 /* With no place that is free, no more room in the hash, the key open already, or a tree
  * to keep. */
 static __attribute__((noinline)) struct open_entry *open_slowly(struct matcher *matcher,
@@ -608,7 +426,7 @@ static ALWAYS_INLINE void open_begin(struct matcher *matcher, const struct p2p_r
 	entry->thread = thread;
 	entry->beginning = 0;
 	if (__builtin_expect(record->comm | record->stack, 0))
-		entry->beginning = beginning_of(matcher, record);
+		entry->beginning = match_beginning(matcher, record);
 	entry->cpu = place->cpu;
 	if (__builtin_expect(oldest != 0, 0))
 		meet_older(matcher, (uint32_t)(entry - open->entries), oldest,
@@ -646,7 +464,7 @@ take_odd_begin(struct matcher *matcher, const struct p2p_record *record, struct 
 		totals->failed_bytes += record->size;
 		return;
 	}
-	balance = balance_of(matcher, path_at(matcher->paths, record->path));
+	balance = match_balance(matcher, path_at(matcher->paths, record->path));
 	totals->no_addr++;
 	totals->open++;
 	totals->open_bytes += record->size;
@@ -662,7 +480,7 @@ static void tell_begin(struct matcher *matcher, const struct p2p_record *record,
 	struct origin origin = { record->path, record->tid, record->comm, place->cpu };
 
 	details_begin(matcher->details, &origin, place->kind, place->stamp, record->size,
-		      record->flags & RECORD_FAILED, record->flags & RECORD_NO_SIZE);
+		      record->flags);
 }
 
 static ALWAYS_INLINE void take_begin(struct matcher *matcher, const struct p2p_record *record,
@@ -820,37 +638,4 @@ int matcher_take(struct matcher *matcher, const struct slice *slice, unsigned in
 	if (matcher->details)
 		matcher->no_memory |= matcher->details->no_memory;
 	return matcher->no_memory ? p2p_fail(err, "no memory for the analysis") : 0;
-}
-
-/* ---- life ---- */
-
-bool matcher_init(struct matcher *matcher, const struct trace_file *file, const struct paths *paths)
-{
-	*matcher = (struct matcher){ .file = file, .paths = paths, .thread_room = 64 };
-	matcher->thread_mask = matcher->thread_room * 2 - 1;
-	matcher->threads = calloc(matcher->thread_room, sizeof(*matcher->threads));
-	matcher->thread_slots = calloc(matcher->thread_mask + 1, sizeof(*matcher->thread_slots));
-	matcher->beginning_mask = 63;
-	matcher->beginning_slots =
-		calloc(matcher->beginning_mask + 1, sizeof(*matcher->beginning_slots));
-	/* Row 0: nothing known. */
-	return matcher->beginning_slots &&
-	       ROWS_ADD(matcher->beginnings, matcher->beginning_count) &&
-	       open_table_init(&matcher->open) && matcher->threads && matcher->thread_slots;
-}
-
-void matcher_destroy(struct matcher *matcher)
-{
-	for (uint32_t i = 0; i < matcher->totals_room; i++)
-		if (matcher->totals[i]) {
-			histogram_free(&matcher->totals[i]->lifetimes);
-			free(matcher->totals[i]);
-		}
-	free(matcher->totals);
-	free(matcher->threads);
-	free(matcher->thread_slots);
-	free(matcher->balances);
-	free(matcher->beginnings);
-	free(matcher->beginning_slots);
-	open_table_destroy(&matcher->open);
 }

@@ -11,6 +11,7 @@
 
 #include "p2ptrace/decode.h"
 #include "p2ptrace/rows.h"
+#include "path_cache.h"
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define HOST_BIG_ENDIAN true
@@ -20,120 +21,6 @@
 
 /* Bytes of pages read at a time: they stay in the second-level cache. */
 #define READ_BYTES (64u << 10)
-
-/* ---- the cache of paths, keyed by a record's bytes ---- */
-
-/* 16 bytes of a text: all of it, or, marked by `high` of ones, a name's id. */
-struct short_text {
-	uint64_t low, high;
-};
-
-struct path_key {
-	struct short_text client, provider;
-	uint64_t numbers; /* layout, type and old type; a type that is a text by its name's id */
-};
-
-struct cached_path {
-	struct path_key key;
-	uint32_t path; /* + 1; 0: empty */
-	uint32_t device;
-	uint8_t selected, shard, type;
-	uint8_t flags; /* enum record_flag: what all records of this path have */
-} __attribute__((aligned(64)));
-
-/* Names of threads and types, by their bytes: a place for each, the latest wins. */
-#define TEXT_PLACES 1024
-
-struct path_cache {
-	struct cached_path *slots;
-	uint32_t slot_count, used;
-	struct {
-		struct short_text text;
-		uint32_t name;
-	} texts[TEXT_PLACES];
-};
-
-static struct cached_path *new_slots(uint32_t count)
-{
-	struct cached_path *slots = aligned_alloc(64, count * sizeof(*slots));
-
-	if (slots)
-		memset(slots, 0, count * sizeof(*slots));
-	return slots;
-}
-
-static struct path_cache *path_cache_new(void)
-{
-	struct path_cache *cache = calloc(1, sizeof(*cache));
-
-	if (!cache)
-		return NULL;
-	cache->slot_count = 256;
-	cache->slots = new_slots(cache->slot_count);
-	if (cache->slots)
-		return cache;
-	free(cache);
-	return NULL;
-}
-
-static void path_cache_free(struct path_cache *cache)
-{
-	if (cache)
-		free(cache->slots);
-	free(cache);
-}
-
-static inline bool same_text(struct short_text a, struct short_text b)
-{
-	return ((a.low ^ b.low) | (a.high ^ b.high)) == 0;
-}
-
-static inline uint32_t hash_key(const struct path_key *key)
-{
-	uint64_t hash =
-		key->client.low * 0x9e3779b97f4a7c15ull + key->client.high * 0xc2b2ae3d27d4eb4full +
-		key->provider.low * 0xd6e8feb86659fd93ull +
-		key->provider.high * 0xff51afd7ed558ccdull + key->numbers * 0xa0761d6478bd642full;
-
-	/* Products carry upwards only: the lower half must learn of the upper. */
-	return (uint32_t)(((hash ^ hash >> 32) * 0x9e3779b97f4a7c15ull) >> 32);
-}
-
-static inline bool same_key(const struct path_key *a, const struct path_key *b)
-{
-	uint64_t differ = (a->client.low ^ b->client.low) | (a->client.high ^ b->client.high) |
-			  (a->provider.low ^ b->provider.low) |
-			  (a->provider.high ^ b->provider.high) | (a->numbers ^ b->numbers);
-
-	return !differ;
-}
-
-static inline struct cached_path *find_cached(const struct path_cache *cache,
-					      const struct path_key *key)
-{
-	uint32_t mask = cache->slot_count - 1, at = hash_key(key) & mask;
-
-	while (cache->slots[at].path && !same_key(&cache->slots[at].key, key))
-		at = (at + 1) & mask;
-	return &cache->slots[at];
-}
-
-static int grow_cache(struct path_cache *cache)
-{
-	struct cached_path *old = cache->slots;
-	uint32_t count = cache->slot_count;
-	struct cached_path *more = new_slots(count * 2);
-
-	if (!more)
-		return -1;
-	cache->slots = more;
-	cache->slot_count = count * 2;
-	for (uint32_t i = 0; i < count; i++)
-		if (old[i].path)
-			*find_cached(cache, &old[i].key) = old[i];
-	free(old);
-	return 0;
-}
 
 /* ---- numbers and texts of a record ---- */
 
@@ -195,96 +82,6 @@ load_text(struct decoder *decoder, struct page_form form, const struct text_plac
 		return load_text_slowly(decoder, form, place, record, length, text);
 	*text = load_short(record + at, room);
 	return true;
-}
-
-static uint32_t name_of(struct decoder *decoder, struct short_text text)
-{
-	char bytes[16];
-
-	if (text.high == UINT64_MAX)
-		return (uint32_t)text.low;
-	memcpy(bytes, &text, 16);
-	return names_intern(decoder->names, bytes, 16);
-}
-
-static uint32_t interned(struct decoder *decoder, struct short_text text)
-{
-	uint64_t hash = text.low * 0x9e3779b97f4a7c15ull + text.high * 0xc2b2ae3d27d4eb4full;
-	uint32_t at = (uint32_t)(hash >> 40) % TEXT_PLACES;
-
-	if (__builtin_expect(!same_text(decoder->cache->texts[at].text, text), 0)) {
-		decoder->cache->texts[at].name = name_of(decoder, text);
-		decoder->cache->texts[at].text = text;
-	}
-	return decoder->cache->texts[at].name;
-}
-
-static uint8_t type_of(struct decoder *decoder, const struct event_layout *layout, uint64_t number)
-{
-	const char *name;
-
-	if (!layout->fields[P2P_TYPE])
-		return MAP_TYPE_ABSENT;
-	if (!layout->type_is_text)
-		return schema_type_of_number(layout->symbols, number);
-	name = names_text(decoder->names, (uint32_t)number);
-	return name ? map_type_by_name(name, strlen(name)) : MAP_TYPE_UNKNOWN;
-}
-
-/* ---- from a record's bytes to its path ---- */
-
-static int resolve_path(struct decoder *decoder, const struct event_layout *layout,
-			const struct path_key *key, uint64_t type, uint64_t old_type,
-			struct cached_path *found)
-{
-	struct path path = {
-		.client = name_of(decoder, key->client),
-		.provider = name_of(decoder, key->provider),
-		.kind = (uint8_t)layout->kind,
-		.type = type_of(decoder, layout, type),
-		.old_type = layout->old_type.present
-				    ? schema_type_of_number(layout->old_symbols, old_type)
-				    : MAP_TYPE_ABSENT,
-	};
-	const struct path *known;
-	uint32_t id;
-
-	if (path.client == UINT32_MAX || path.provider == UINT32_MAX)
-		return -1;
-	id = paths_intern(decoder->paths, &path);
-	if (id == UINT32_MAX)
-		return -1;
-	known = path_at(decoder->paths, id);
-	found->key = *key;
-	found->path = id + 1;
-	found->selected = known->selected;
-	found->device = known->device;
-	found->type = path.type;
-	found->flags = layout->flags;
-	if (layout->kind == KIND_MAP && map_type_refused(path.type))
-		found->flags |= RECORD_FAILED;
-	found->shard = (uint8_t)shard_of(known->device, decoder->shards);
-	return 0;
-}
-
-/* Not in the cache; or types beyond 16 bits, which do not fit the key and are resolved
- * each time.  NULL without memory. */
-static __attribute__((noinline)) const struct cached_path *
-learn_path(struct decoder *decoder, const struct event_layout *layout, const struct path_key *key,
-	   uint64_t type, uint64_t old_type, struct cached_path *scratch)
-{
-	struct path_cache *cache = decoder->cache;
-
-	memset(scratch, 0, sizeof(*scratch));
-	if (resolve_path(decoder, layout, key, type, old_type, scratch))
-		return NULL;
-	if ((type | old_type) >> 16)
-		return scratch;
-	if ((cache->used + 1) * 2 > cache->slot_count && grow_cache(cache))
-		return NULL;
-	cache->used++;
-	*find_cached(cache, key) = *scratch;
-	return scratch;
 }
 
 /* ---- records ---- */
@@ -354,12 +151,12 @@ static __attribute__((noinline)) bool load_extras(struct decoder *decoder,
 	if (layout->type_is_text) {
 		if (!load_text(decoder, form, &layout->type_text, data, length, &text))
 			return false;
-		extras->type = interned(decoder, text);
+		extras->type = path_cache_name(decoder, text);
 	}
 	if (layout->comm.field) {
 		if (!load_text(decoder, form, &layout->comm, data, length, &text))
 			return false;
-		extras->comm = interned(decoder, text);
+		extras->comm = path_cache_name(decoder, text);
 	}
 	extras->old_type = schema_number(form, &layout->old_type, data);
 	extras->failed = (layout->ret.present && schema_signed(form, &layout->ret, data) < 0) ||
@@ -406,7 +203,8 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 	key.numbers = (uint64_t)layout->index << 32 | extras.type << 16 | extras.old_type;
 	found = find_cached(decoder->cache, &key);
 	if (__builtin_expect(!found->path || (extras.type | extras.old_type) >> 16, 0)) {
-		found = learn_path(decoder, layout, &key, extras.type, extras.old_type, &scratch);
+		found = path_cache_learn(decoder, layout, &key, extras.type, extras.old_type,
+					 &scratch);
 		if (!found) {
 			work->no_memory = true;
 			return;
@@ -481,7 +279,7 @@ static void decode_note(struct lane_work *work, const struct event_layout *layou
 		return;
 	}
 	note.tid = page_u32(work->form, data + layout->subject_pid->offset);
-	note.comm = name_of(work->decoder, comm);
+	note.comm = path_cache_name(work->decoder, comm);
 	added = ROWS_ADD(slice->notes, slice->note_count);
 	if (added)
 		*added = note;
