@@ -9,7 +9,7 @@
 
 #include "p2ptrace/blocker.h"
 #include "p2ptrace/boot_args.h"
-#include "p2ptrace/system_input.h"
+#include "p2ptrace/pci_system.h"
 
 struct explanation {
 	const struct pci_system *system;

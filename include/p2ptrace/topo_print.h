@@ -10,7 +10,7 @@
 #include "p2ptrace/boot_args.h"
 #include "p2ptrace/json.h"
 #include "p2ptrace/rule.h"
-#include "p2ptrace/system_input.h"
+#include "p2ptrace/pci_system.h"
 
 struct topo_view {
 	const struct pci_system *system;

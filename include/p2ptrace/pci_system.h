@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * system_input: the system that topo and explain look at, from their common options.
+ * pci_system: the system that topo and explain look at, from their common options.
  *
- * Source: src/cmd/system_input.c
+ * Source: src/pci/pci_system.c
  */
-#ifndef P2PTRACE_SYSTEM_INPUT_H
-#define P2PTRACE_SYSTEM_INPUT_H
+#ifndef P2PTRACE_PCI_SYSTEM_H
+#define P2PTRACE_PCI_SYSTEM_H
 
 #include "p2ptrace/options.h"
 #include "p2ptrace/pci_names.h"

@@ -2,7 +2,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "p2ptrace/system_input.h"
+#include "p2ptrace/pci_system.h"
 
 #define FIELD(name) .offset = offsetof(struct system_options, name)
 
