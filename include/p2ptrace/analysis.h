@@ -49,8 +49,8 @@ struct analysis {
 	struct processes processes;
 	struct selection selection;
 	struct matcher *matchers; /* [shard_count] */
-	struct details
-		*details; /* [shard_count]; afterwards all is in the first; NULL: not asked */
+	/* [shard_count + 1]: the first has all when the file is read; NULL: not asked for. */
+	struct details *details;
 	unsigned int shard_count;
 	struct p2p_note *notes; /* names and ends of processes, by time */
 	size_t note_count;

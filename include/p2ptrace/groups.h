@@ -6,28 +6,36 @@
 #ifndef P2PTRACE_GROUPS_H
 #define P2PTRACE_GROUPS_H
 
-#include "p2ptrace/analysis.h"
+#include "p2ptrace/report.h"
 #include "p2ptrace/table.h"
 
+/* Of mappings or allocations that ended; single numbers NOT_KNOWN when none has. */
+struct group_lifetime {
+	struct histogram_summary summary; /* count NOT_KNOWN: clock or events do not tell */
+	uint64_t mean; /* in whole ns */
+};
+
 struct group_row {
-	/* What the rows are grouped by; NULL and NUMBER_NOT_KNOWN where not. */
+	/* What the rows are grouped by; NULL and NUMBER_NOT_KNOWN where not, or where
+	 * allocations have no such thing. */
 	const char *client, *provider, *type, *comm;
 	int64_t pid, tid, cpu;
 	uint64_t allocs, failed_allocs, alloc_bytes, frees, free_bytes;
+	/* NOT_KNOWN: without addresses nobody knows who began what has ended. */
 	uint64_t open_allocs, open_alloc_bytes;
 	uint64_t maps, failed_maps, map_bytes, unmaps;
 	uint64_t outstanding, outstanding_bytes; /* mappings */
 	double share; /* of all maps */
-	const struct histogram *map_lifetime, *alloc_lifetime;
+	struct group_lifetime map_lifetime, alloc_lifetime;
 };
 
 /* One stretch of time. */
 struct time_row {
-	uint64_t start, width; /* ns, start since the recording's */
+	uint64_t start, width; /* ns, start since the recording's or the window's */
 	uint64_t maps, map_bytes, unmaps, direct;
 	uint64_t allocs, alloc_bytes, frees;
 	uint64_t open_alloc_bytes, open_map_bytes; /* at its end */
-	double maps_per_second, bytes_per_second;
+	uint64_t maps_per_second, bytes_per_second; /* whole ones; NOT_KNOWN on other clocks */
 };
 
 struct groups {
@@ -37,8 +45,9 @@ struct groups {
 	size_t time_count;
 };
 
-/* Of an analysis that was asked for groups or times (its options `by` and `bins`). */
-int groups_make(struct groups *groups, const struct analysis *analysis, struct p2p_error *err);
+/* Of an analysis that was asked for groups or times (its options `by` and `bins`); the
+ * report is that of the same analysis and names the processes. */
+int groups_make(struct groups *groups, const struct report *report, struct p2p_error *err);
 void groups_free(struct groups *groups);
 
 /* Columns for the dimensions in `by`, ended by CELL_END. */

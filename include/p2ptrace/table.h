@@ -10,6 +10,7 @@
 #ifndef P2PTRACE_TABLE_H
 #define P2PTRACE_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,12 +22,14 @@
 enum cell_kind {
 	CELL_END = 0,
 	CELL_TEXT, /* const char *, NULL: not known */
-	CELL_COUNT, /* uint64_t */
+	CELL_COUNT, /* uint64_t, NOT_KNOWN */
 	CELL_BYTES, /* uint64_t, NOT_KNOWN */
 	CELL_DURATION, /* uint64_t ns, NOT_KNOWN */
 	CELL_NUMBER, /* int64_t, NUMBER_NOT_KNOWN */
 	CELL_SHARE, /* double 0 to 1, NaN: not known */
-	CELL_HISTOGRAM, /* const struct histogram *, NULL: not known; JSON: an object */
+	/* Many numbers, an object in JSON; not for text and CSV: */
+	CELL_SUMMARY, /* struct histogram_summary, its count NOT_KNOWN */
+	CELL_HISTOGRAM, /* const struct histogram *, NULL: not known */
 	/* Of a const struct histogram *: one number of it. */
 	CELL_MEAN,
 	CELL_P50,
@@ -57,8 +60,11 @@ struct table {
 	const char *wanted;
 };
 
-/* Checks the keys of `wanted`. */
-int table_check_wanted(const struct table *table, struct p2p_error *err);
+/* Whether a column can stand in text and CSV, and order rows. */
+bool column_is_one_number(const struct column *column);
+
+/* Checks the keys of `wanted` for one of the uses. */
+int table_check_wanted(const struct table *table, enum column_use use, struct p2p_error *err);
 
 /* Columns that fit their widest cell; at most `limit` rows (0: all), and a line that
  * says how many more. */

@@ -6,6 +6,7 @@
 #include "p2ptrace/analysis.h"
 #include "p2ptrace/pipeline.h"
 #include "p2ptrace/progress.h"
+#include "p2ptrace/report.h"
 #include "p2ptrace/rows.h"
 
 /* Files smaller than this are done before a second thread has started. */
@@ -180,31 +181,50 @@ static int make_matchers(struct analysis *analysis, unsigned int threads, struct
 	return 0;
 }
 
-/* Groups and times, for each matcher of its own. */
+/* Groups and times: the common ones, and for each matcher of its own. */
 static int make_details(struct analysis *analysis, const struct analysis_options *options,
 			struct p2p_error *err)
 {
 	if (!options->by && !options->bins)
 		return 0;
-	analysis->details = calloc(analysis->shard_count, sizeof(*analysis->details));
+	analysis->details = calloc(analysis->shard_count + 1, sizeof(*analysis->details));
 	if (!analysis->details)
 		return p2p_fail(err, "no memory for the analysis");
-	for (unsigned int i = 0; i < analysis->shard_count; i++) {
-		if (!details_init(&analysis->details[i], options->by, (uint32_t)options->bins,
-				  analysis->start, analysis->stop, analysis->paths,
-				  &analysis->processes))
+	for (unsigned int i = 0; i <= analysis->shard_count; i++) {
+		struct details *details = &analysis->details[i];
+
+		if (!details_init(details, options->by, (uint32_t)options->bins, analysis->start,
+				  analysis->stop, analysis->paths, &analysis->processes))
 			return p2p_fail(err, "no memory for the analysis");
-		analysis->matchers[i].details = &analysis->details[i];
+		if (!i)
+			continue;
+		details->common = &analysis->details[0];
+		analysis->matchers[i - 1].details = details;
 	}
 	return 0;
 }
 
+/* As it stands in the tables, as a name of its own where it is not known. */
+static uint32_t name_of_thread(const void *context, uint32_t tid)
+{
+	const struct analysis *analysis = context;
+	const char *name = analysis_comm(analysis, tid, 0);
+
+	return names_intern(analysis->names, name, strlen(name));
+}
+
 static int merge_details(struct analysis *analysis, struct p2p_error *err)
 {
-	for (unsigned int i = 1; analysis->details && i < analysis->shard_count; i++)
-		if (!details_merge(&analysis->details[0], &analysis->details[i]))
-			return p2p_fail(err, "no memory for the analysis");
-	return 0;
+	bool good = true;
+
+	if (!analysis->details)
+		return 0;
+	for (unsigned int i = 1; good && i <= analysis->shard_count; i++) {
+		good = details_merge(&analysis->details[0], &analysis->details[i]);
+		details_destroy(&analysis->details[i]);
+	}
+	good = good && details_name_threads(&analysis->details[0], name_of_thread, analysis);
+	return good ? 0 : p2p_fail(err, "no memory for the analysis");
 }
 
 static int compare_notes(const void *a, const void *b)
@@ -342,7 +362,7 @@ struct analysis *analysis_open(const struct analysis_options *options, struct p2
 		analysis_free(analysis);
 		return NULL;
 	}
-	analysis->truncated = analysis->file->truncated;
+	analysis->truncated = analysis->file->truncated || analysis->recording.recovered;
 	set_window(analysis);
 	return analysis;
 }
@@ -373,7 +393,7 @@ void analysis_free(struct analysis *analysis)
 		return;
 	for (unsigned int i = 0; analysis->matchers && i < analysis->shard_count; i++)
 		matcher_destroy(&analysis->matchers[i]);
-	for (unsigned int i = 0; analysis->details && i < analysis->shard_count; i++)
+	for (unsigned int i = 0; analysis->details && i <= analysis->shard_count; i++)
 		details_destroy(&analysis->details[i]);
 	free(analysis->details);
 	free(analysis->matchers);

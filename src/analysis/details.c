@@ -3,7 +3,10 @@
 #include <string.h>
 
 #include "p2ptrace/details.h"
-#include "p2ptrace/rows.h"
+#include "p2ptrace/match.h"
+
+/* With so many groups a matcher pours them out. */
+#define GROUPS_MANY 32768
 
 int group_by_parse(const char *text, unsigned int *by, struct p2p_error *err)
 {
@@ -46,21 +49,32 @@ bool details_init(struct details *details, unsigned int by, uint32_t bins, uint6
 	details->width = bins ? (stop - start) / bins + 1 : 1;
 	details->slots = calloc(details->slot_mask + 1, sizeof(*details->slots));
 	details->bins = bins ? calloc(bins, sizeof(*details->bins)) : NULL;
+	pthread_mutex_init(&details->lock, NULL);
 	return details->slots && (!bins || details->bins);
+}
+
+static void free_lifetimes(struct group_totals *totals)
+{
+	if (totals->lifetimes)
+		sparse_histogram_free(totals->lifetimes);
+	free(totals->lifetimes);
+}
+
+static void clear_groups(struct details *details)
+{
+	for (size_t i = 0; i < details->group_count; i++) {
+		free_lifetimes(&details->groups[i].allocs);
+		free_lifetimes(&details->groups[i].maps);
+	}
+	details->group_count = 0;
+	memset(details->slots, 0, (details->slot_mask + 1) * sizeof(*details->slots));
 }
 
 void details_destroy(struct details *details)
 {
-	for (size_t i = 0; i < details->group_count; i++) {
-		struct group *group = &details->groups[i];
-
-		if (group->allocs.lifetimes)
-			histogram_free(group->allocs.lifetimes);
-		if (group->maps.lifetimes)
-			histogram_free(group->maps.lifetimes);
-		free(group->allocs.lifetimes);
-		free(group->maps.lifetimes);
-	}
+	if (details->slots)
+		clear_groups(details);
+	pthread_mutex_destroy(&details->lock);
 	free(details->groups);
 	free(details->slots);
 	free(details->bins);
@@ -104,41 +118,77 @@ static bool grow_slots(struct details *details)
 	return true;
 }
 
+static bool merge_groups(struct details *into, const struct details *from);
+
+/* Into the common ones with all groups, when they are many. */
+static bool pour(struct details *details)
+{
+	bool good;
+
+	if (!details->common || details->group_count < GROUPS_MANY)
+		return true;
+	pthread_mutex_lock(&details->common->lock);
+	good = merge_groups(details->common, details);
+	pthread_mutex_unlock(&details->common->lock);
+	clear_groups(details);
+	return good;
+}
+
+/* Room for one more. */
+static bool make_room(struct details *details)
+{
+	size_t room = details->group_room ? details->group_room + details->group_room / 2 : 16;
+	struct group *more;
+
+	if (details->group_count * 2 > details->slot_mask && !grow_slots(details))
+		return false;
+	if (details->group_count < details->group_room)
+		return true;
+	more = reallocarray(details->groups, room, sizeof(*more));
+	if (!more)
+		return false;
+	details->groups = more;
+	details->group_room = room;
+	return true;
+}
+
 static struct group *get_group(struct details *details, const struct group_key *key)
 {
-	struct group *group;
-	uint32_t at;
+	uint32_t at = find_slot(details, key);
 
-	if (details->group_count * 2 > details->slot_mask && !grow_slots(details)) {
-		details->no_memory = true;
-		return NULL;
-	}
-	at = find_slot(details, key);
 	if (details->slots[at])
 		return &details->groups[details->slots[at] - 1];
-	group = ROWS_ADD(details->groups, details->group_count);
-	if (!group) {
+	if (!pour(details) || !make_room(details)) {
 		details->no_memory = true;
 		return NULL;
 	}
-	group->key = *key;
-	details->slots[at] = (uint32_t)details->group_count;
-	return group;
+	details->groups[details->group_count] = (struct group){ .key = *key };
+	details->slots[find_slot(details, key)] = (uint32_t)++details->group_count;
+	return &details->groups[details->group_count - 1];
+}
+
+/* In an interrupt the event's name is that of whoever was interrupted. */
+static void name_key(struct group_key *key, const struct origin *origin)
+{
+	key->comm = origin->tid == TID_INTERRUPT ? 0 : origin->comm;
+	if (!key->comm)
+		key->tid = origin->tid;
 }
 
 static struct group_totals *totals_of(struct details *details, const struct origin *origin,
 				      enum event_kind kind)
 {
 	const struct path *path = path_at(details->paths, origin->path);
+	bool mapping = kind == KIND_MAP || kind == KIND_UNMAP;
 	unsigned int by = details->by;
 	struct group_key key;
 	struct group *group;
 	bool known;
 
 	memset(&key, 0xff, sizeof(key));
-	if (by & BY_TYPE)
-		key.type = kind == KIND_MAP || kind == KIND_UNMAP ? path->type : GROUP_UNUSED;
-	if (by & BY_CLIENT)
+	if (by & BY_TYPE && mapping)
+		key.type = path->type == MAP_TYPE_ABSENT ? MAP_TYPE_UNKNOWN : path->type;
+	if (by & BY_CLIENT && mapping)
 		key.client = path->client;
 	if (by & BY_PROVIDER)
 		key.provider = path->provider;
@@ -147,14 +197,13 @@ static struct group_totals *totals_of(struct details *details, const struct orig
 	if (by & BY_TID)
 		key.tid = origin->tid;
 	if (by & BY_COMM)
-		key.comm = origin->comm ? origin->comm
-					: processes_comm(details->processes, origin->tid);
+		name_key(&key, origin);
 	if (by & BY_CPU)
 		key.cpu = origin->cpu;
 	group = get_group(details, &key);
 	if (!group)
 		return NULL;
-	return kind == KIND_ALLOC || kind == KIND_FREE ? &group->allocs : &group->maps;
+	return mapping ? &group->maps : &group->allocs;
 }
 
 /* ---- time ---- */
@@ -205,16 +254,21 @@ static void change_in_time(struct details *details, enum event_kind kind, uint64
 /* ---- what a matcher tells ---- */
 
 void details_begin(struct details *details, const struct origin *origin, enum event_kind kind,
-		   uint64_t stamp, uint64_t bytes, bool failed, bool no_size)
+		   uint64_t stamp, uint64_t bytes, unsigned int flags)
 {
 	struct group_totals *totals = details->by ? totals_of(details, origin, kind) : NULL;
+	bool failed = flags & RECORD_FAILED;
 
 	begin_in_time(details, origin, kind, stamp, bytes, failed);
+	if (flags & RECORD_NO_SIZE)
+		*(kind == KIND_ALLOC ? &details->alloc_sizes_unknown
+				     : &details->map_sizes_unknown) = true;
 	if (!totals)
 		return;
 	totals->begins++;
 	totals->failed += failed;
-	totals->no_size += no_size;
+	totals->no_size += (flags & RECORD_NO_SIZE) != 0;
+	totals->no_addr += !failed && flags & RECORD_NO_ADDR;
 	totals->bytes += failed ? 0 : bytes;
 }
 
@@ -235,6 +289,19 @@ void details_end(struct details *details, const struct origin *origin, enum even
 	totals->closed_bytes += matched ? bytes : 0;
 }
 
+void details_balance(struct details *details, const struct origin *origin, enum event_kind kind,
+		     uint64_t stamp, uint64_t bytes)
+{
+	struct group_totals *totals;
+
+	details_end(details, origin, kind, stamp, bytes, true);
+	totals = details->by ? totals_of(details, origin, kind) : NULL;
+	if (!totals)
+		return;
+	totals->closed++;
+	totals->balanced++;
+}
+
 void details_complete(struct details *details, const struct origin *origin, enum event_kind kind,
 		      uint64_t lifetime)
 {
@@ -245,7 +312,7 @@ void details_complete(struct details *details, const struct origin *origin, enum
 	totals->closed++;
 	if (!totals->lifetimes)
 		totals->lifetimes = calloc(1, sizeof(*totals->lifetimes));
-	if (!totals->lifetimes || !histogram_add(totals->lifetimes, lifetime))
+	if (!totals->lifetimes || !sparse_histogram_add(totals->lifetimes, lifetime))
 		details->no_memory = true;
 }
 
@@ -269,26 +336,39 @@ static bool merge_totals(struct group_totals *into, const struct group_totals *f
 	into->bytes += from->bytes;
 	into->failed += from->failed;
 	into->no_size += from->no_size;
+	into->no_addr += from->no_addr;
 	into->ends += from->ends;
 	into->end_bytes += from->end_bytes;
 	into->closed += from->closed;
 	into->closed_bytes += from->closed_bytes;
+	into->balanced += from->balanced;
 	if (!from->lifetimes)
 		return true;
 	if (!into->lifetimes)
 		into->lifetimes = calloc(1, sizeof(*into->lifetimes));
-	return into->lifetimes && histogram_merge(into->lifetimes, from->lifetimes);
+	return into->lifetimes && sparse_histogram_merge(into->lifetimes, from->lifetimes);
+}
+
+static bool merge_group(struct details *into, const struct group_key *key, const struct group *from)
+{
+	struct group *group = get_group(into, key);
+
+	return group && merge_totals(&group->allocs, &from->allocs) &&
+	       merge_totals(&group->maps, &from->maps);
+}
+
+static bool merge_groups(struct details *into, const struct details *from)
+{
+	for (size_t i = 0; i < from->group_count; i++)
+		if (!merge_group(into, &from->groups[i].key, &from->groups[i]))
+			return false;
+	return true;
 }
 
 bool details_merge(struct details *into, const struct details *from)
 {
-	for (size_t i = 0; i < from->group_count; i++) {
-		struct group *group = get_group(into, &from->groups[i].key);
-
-		if (!group || !merge_totals(&group->allocs, &from->groups[i].allocs) ||
-		    !merge_totals(&group->maps, &from->groups[i].maps))
-			return false;
-	}
+	into->alloc_sizes_unknown |= from->alloc_sizes_unknown;
+	into->map_sizes_unknown |= from->map_sizes_unknown;
 	for (uint32_t i = 0; i < from->bin_count && i < into->bin_count; i++) {
 		struct time_bin *bin = &into->bins[i];
 		const struct time_bin *more = &from->bins[i];
@@ -303,5 +383,40 @@ bool details_merge(struct details *into, const struct details *from)
 		bin->alloc_change += more->alloc_change;
 		bin->map_change += more->map_change;
 	}
+	return merge_groups(into, from);
+}
+
+bool details_name_threads(struct details *details,
+			  uint32_t (*name)(const void *context, uint32_t tid), const void *context)
+{
+	struct details named;
+
+	if (!(details->by & BY_COMM))
+		return true;
+	if (!details_init(&named, details->by, 0, 0, 0, details->paths, details->processes)) {
+		details_destroy(&named);
+		return false;
+	}
+	for (size_t i = 0; i < details->group_count; i++) {
+		struct group_key key = details->groups[i].key;
+
+		if (!key.comm) {
+			key.comm = name(context, key.tid);
+			key.tid = details->by & BY_TID ? key.tid : GROUP_UNUSED;
+		}
+		if (!merge_group(&named, &key, &details->groups[i])) {
+			details_destroy(&named);
+			return false;
+		}
+	}
+	clear_groups(details);
+	free(details->groups);
+	free(details->slots);
+	details->groups = named.groups;
+	details->group_count = named.group_count;
+	details->group_room = named.group_room;
+	details->slots = named.slots;
+	details->slot_mask = named.slot_mask;
+	pthread_mutex_destroy(&named.lock);
 	return true;
 }

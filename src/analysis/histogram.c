@@ -43,19 +43,26 @@ void histogram_free(struct histogram *histogram)
 	*histogram = (struct histogram){ 0 };
 }
 
-static uint64_t middle_of(const struct histogram *histogram, unsigned int block, unsigned int step)
+uint64_t histogram_middle(unsigned int block, unsigned int step, uint64_t min, uint64_t max)
 {
 	uint64_t width = block ? 1ull << (block - 1) : 1;
 	uint64_t value = histogram_floor(block, step) + width / 2;
 
-	if (value < histogram->min)
-		return histogram->min;
-	return value > histogram->max ? histogram->max : value;
+	if (value < min)
+		return min;
+	return value > max ? max : value;
+}
+
+uint64_t histogram_rank(uint64_t count, double fraction)
+{
+	uint64_t rank = (uint64_t)ceil(fraction * (double)count);
+
+	return rank ? rank : 1;
 }
 
 uint64_t histogram_percentile(const struct histogram *histogram, double fraction)
 {
-	uint64_t rank = (uint64_t)ceil(fraction * (double)histogram->count), seen = 0;
+	uint64_t rank = histogram_rank(histogram->count, fraction), seen = 0;
 
 	if (!histogram->count)
 		return 0;
@@ -66,11 +73,26 @@ uint64_t histogram_percentile(const struct histogram *histogram, double fraction
 			continue;
 		for (unsigned int step = 0; step < HISTOGRAM_STEPS; step++) {
 			seen += histogram->blocks[block][step];
-			if (seen >= rank && seen)
-				return middle_of(histogram, block, step);
+			if (seen >= rank)
+				return histogram_middle(block, step, histogram->min,
+							histogram->max);
 		}
 	}
 	return histogram->max;
+}
+
+void histogram_summarise(const struct histogram *histogram, struct histogram_summary *summary)
+{
+	*summary = (struct histogram_summary){
+		.count = histogram->count,
+		.min = histogram->min,
+		.max = histogram->max,
+		.p50 = histogram_percentile(histogram, 0.5),
+		.p90 = histogram_percentile(histogram, 0.9),
+		.p99 = histogram_percentile(histogram, 0.99),
+		.p999 = histogram_percentile(histogram, 0.999),
+		.mean = histogram_mean(histogram),
+	};
 }
 
 double histogram_mean(const struct histogram *histogram)

@@ -55,6 +55,7 @@ static int check_options(struct report_options *given, struct p2p_error *err)
 {
 	struct column columns[GROUP_COLUMNS_MAX];
 	struct table table = { .columns = columns, .wanted = given->columns };
+	struct groups none = { 0 };
 
 	if (given->json && given->csv)
 		return p2p_fail_usage(err, "--json and --csv exclude each other");
@@ -74,9 +75,12 @@ static int check_options(struct report_options *given, struct p2p_error *err)
 	if (group_by_parse(given->by, &given->analysis.by, err))
 		return -1;
 	group_columns(given->analysis.by, columns);
-	if (given->sort && !table_column(columns, given->sort))
-		return p2p_fail_usage(err, "--sort %s: no such column", given->sort);
-	return table_check_wanted(&table, err) ? p2p_error_prefix(err, "-F") : 0;
+	/* Before a long file is read. */
+	if (groups_sort(&none, columns, given->sort, err))
+		return -1;
+	return table_check_wanted(&table, given->json ? IN_JSON : IN_TEXT, err)
+		       ? p2p_error_prefix(err, "-F")
+		       : 0;
 }
 
 static void print_histograms(const struct report *report)
@@ -133,7 +137,7 @@ static int print(const struct report *report, const struct report_options *given
 	const struct groups *groups = &extras.groups;
 
 	if (given->by || given->timeline) {
-		if (groups_make(&extras.groups, report->analysis, err))
+		if (groups_make(&extras.groups, report, err))
 			return -1;
 		group_columns(given->analysis.by, extras.columns);
 		if (groups_sort(&extras.groups, extras.columns, given->sort, err)) {

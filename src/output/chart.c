@@ -52,10 +52,10 @@ static uint64_t count_octave(const struct histogram *histogram, uint64_t low)
 void chart_histogram(FILE *out, const char *title, const struct histogram *histogram)
 {
 	uint64_t most = 1;
-	char from[32], to[32], number[32];
+	char from[32], to[32], number[32], safe[1024];
 
-	fputc('\n', out);
-	text_print_safe(out, title);
+	/* A name with a newline must not begin a line of its own. */
+	fprintf(out, "\n%s", text_safe(safe, sizeof(safe), title));
 	if (!histogram || !histogram->count) {
 		fputs(": nothing has ended\n", out);
 		return;
@@ -83,34 +83,49 @@ void chart_histogram(FILE *out, const char *title, const struct histogram *histo
 	}
 }
 
+/* The most of them that are known, at least 1. */
+static uint64_t larger(uint64_t most, uint64_t bytes)
+{
+	return bytes != NOT_KNOWN && bytes > most ? bytes : most;
+}
+
+/* A number of bytes and its bar. */
+static void print_bytes_bar(FILE *out, uint64_t bytes, uint64_t most, const char *before_bar)
+{
+	char text[32];
+
+	fprintf(out, "%10s  %s", bytes == NOT_KNOWN ? "-" : text_bytes(text, sizeof(text), bytes),
+		before_bar);
+	chart_bar(out, bytes == NOT_KNOWN ? 0 : (double)bytes / (double)most, TIMELINE_BAR);
+}
+
+static void print_time(FILE *out, const struct time_row *row, uint64_t most_bytes,
+		       uint64_t most_open)
+{
+	char start[32], maps[32], direct[32] = "     -  ";
+
+	if (row->maps)
+		snprintf(direct, sizeof(direct), "%4.0f %%  ",
+			 100.0 * (double)row->direct / (double)row->maps);
+	fprintf(out, "%10s  %10s  ",
+		row->start == NOT_KNOWN ? "-" : text_duration(start, sizeof(start), row->start),
+		text_count(maps, sizeof(maps), row->maps));
+	print_bytes_bar(out, row->map_bytes, most_bytes, direct);
+	fputs("  ", out);
+	print_bytes_bar(out, row->open_alloc_bytes, most_open, "");
+	fputc('\n', out);
+}
+
 void chart_timeline(FILE *out, const struct groups *groups)
 {
 	uint64_t most_bytes = 1, most_open = 1;
-	char start[32], bytes[32], open[32], maps[32];
 
 	for (size_t i = 0; i < groups->time_count; i++) {
-		const struct time_row *row = &groups->times[i];
-
-		most_bytes = row->map_bytes > most_bytes ? row->map_bytes : most_bytes;
-		most_open = row->open_alloc_bytes > most_open ? row->open_alloc_bytes : most_open;
+		most_bytes = larger(most_bytes, groups->times[i].map_bytes);
+		most_open = larger(most_open, groups->times[i].open_alloc_bytes);
 	}
-	fprintf(out, "\n%10s  %10s  %10s  %6s  %-*s  %10s  %-*s\n", "START", "MAPS", "MAPPED",
-		"DIRECT", TIMELINE_BAR, "", "HELD", TIMELINE_BAR, "");
-	for (size_t i = 0; i < groups->time_count; i++) {
-		const struct time_row *row = &groups->times[i];
-		char direct[16] = "-";
-
-		if (row->maps)
-			snprintf(direct, sizeof(direct), "%.0f %%",
-				 100.0 * (double)row->direct / (double)row->maps);
-		fprintf(out, "%10s  %10s  %10s  %6s  ",
-			row->start == NOT_KNOWN ? "-"
-						: text_duration(start, sizeof(start), row->start),
-			text_count(maps, sizeof(maps), row->maps),
-			text_bytes(bytes, sizeof(bytes), row->map_bytes), direct);
-		chart_bar(out, (double)row->map_bytes / (double)most_bytes, TIMELINE_BAR);
-		fprintf(out, "  %10s  ", text_bytes(open, sizeof(open), row->open_alloc_bytes));
-		chart_bar(out, (double)row->open_alloc_bytes / (double)most_open, TIMELINE_BAR);
-		fputc('\n', out);
-	}
+	fprintf(out, "\n%10s  %10s  %10s  %6s  %-*s  %10s\n", "START", "MAPS", "MAPPED", "DIRECT",
+		TIMELINE_BAR, "", "HELD");
+	for (size_t i = 0; i < groups->time_count; i++)
+		print_time(out, &groups->times[i], most_bytes, most_open);
 }

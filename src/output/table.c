@@ -82,10 +82,10 @@ static void cell_text(const struct column *column, const void *row, char *to)
 		break;
 	}
 	number = cell_u64(column, row);
+	if (number == NOT_KNOWN)
+		return;
 	if (column->kind == CELL_COUNT)
 		text_count(to, CELL_BYTES_MAX, number);
-	else if (number == NOT_KNOWN)
-		return;
 	else if (column->kind == CELL_BYTES)
 		text_bytes(to, CELL_BYTES_MAX, number);
 	else
@@ -133,15 +133,26 @@ static const struct column *column_in(const struct table *table, const char *key
 	return table_column(table->columns, name);
 }
 
-int table_check_wanted(const struct table *table, struct p2p_error *err)
+bool column_is_one_number(const struct column *column)
+{
+	return column->kind != CELL_HISTOGRAM && column->kind != CELL_SUMMARY;
+}
+
+int table_check_wanted(const struct table *table, enum column_use use, struct p2p_error *err)
 {
 	const char *at = table->wanted;
 
+	if (at && !*at)
+		return p2p_fail_usage(err, "no column is named");
 	while (at && *at) {
 		size_t length = strcspn(at, ",");
+		const struct column *column = column_in(table, at, length);
 
-		if (!column_in(table, at, length))
+		if (!column)
 			return p2p_fail_usage(err, "no column '%.*s'", (int)length, at);
+		if (use != IN_JSON && !column_is_one_number(column))
+			return p2p_fail_usage(err, "'%s' is many numbers: only with --json",
+					      column->key);
 		at += length + (at[length] == ',');
 	}
 	return 0;
@@ -249,7 +260,7 @@ static void print_csv_cell(const struct column *column, const void *row, FILE *o
 		return;
 	default:
 		number = cell_u64(column, row);
-		if (column->kind == CELL_COUNT || number != NOT_KNOWN)
+		if (number != NOT_KNOWN)
 			fprintf(out, "%" PRIu64, number);
 	}
 }
@@ -275,38 +286,46 @@ void table_print_csv(const struct table *table, FILE *out)
 
 /* ---- JSON ---- */
 
-void json_histogram(struct json *json, const char *key, const struct histogram *histogram)
+static void json_summary(struct json *json, const char *key,
+			 const struct histogram_summary *summary)
 {
-	static const struct {
+	const struct {
 		const char *key;
-		double fraction;
-	} percentiles[] = { { "p50", 0.5 }, { "p90", 0.9 }, { "p99", 0.99 }, { "p999", 0.999 } };
-	bool empty;
+		uint64_t value;
+	} percentiles[] = { { "p50", summary->p50 },
+			    { "p90", summary->p90 },
+			    { "p99", summary->p99 },
+			    { "p999", summary->p999 },
+			    { "max", summary->max } };
+	bool empty = !summary->count;
 
-	if (!histogram) {
+	if (summary->count == NOT_KNOWN) {
 		json_null(json, key);
 		return;
 	}
-	empty = !histogram->count;
 	json_object(json, key);
-	json_u64(json, "count", histogram->count);
+	json_u64(json, "count", summary->count);
 	if (empty)
 		json_null(json, "min");
 	else
-		json_u64(json, "min", histogram->min);
-	json_double(json, "mean", empty ? NAN : histogram_mean(histogram));
+		json_u64(json, "min", summary->min);
+	json_double(json, "mean", empty ? NAN : summary->mean);
 	for (size_t i = 0; i < sizeof(percentiles) / sizeof(percentiles[0]); i++) {
 		if (empty)
 			json_null(json, percentiles[i].key);
 		else
-			json_u64(json, percentiles[i].key,
-				 histogram_percentile(histogram, percentiles[i].fraction));
+			json_u64(json, percentiles[i].key, percentiles[i].value);
 	}
-	if (empty)
-		json_null(json, "max");
-	else
-		json_u64(json, "max", histogram->max);
 	json_end_object(json);
+}
+
+void json_histogram(struct json *json, const char *key, const struct histogram *histogram)
+{
+	struct histogram_summary summary = { .count = NOT_KNOWN };
+
+	if (histogram)
+		histogram_summarise(histogram, &summary);
+	json_summary(json, key, &summary);
 }
 
 static void json_cell(struct json *json, const struct column *column, const void *row)
@@ -332,9 +351,12 @@ static void json_cell(struct json *json, const struct column *column, const void
 		json_histogram(json, column->key,
 			       *(const struct histogram *const *)field(column, row));
 		return;
+	case CELL_SUMMARY:
+		json_summary(json, column->key, field(column, row));
+		return;
 	default:
 		number = cell_u64(column, row);
-		if (column->kind != CELL_COUNT && number == NOT_KNOWN)
+		if (number == NOT_KNOWN)
 			json_null(json, column->key);
 		else
 			json_u64(json, column->key, number);

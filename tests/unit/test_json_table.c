@@ -255,12 +255,12 @@ static void test_wanted(void **state)
 	struct output output;
 
 	(void)state;
-	assert_int_equal(table_check_wanted(&table, &err), 0);
+	assert_int_equal(table_check_wanted(&table, IN_TEXT, &err), 0);
 	begin(&output);
 	table_print_csv(&table, output.out);
 	expect(&output, "count,name\n1234,one\n0,\n7,l\303\274ng\\x1b\n");
 	table.wanted = "count,nothing";
-	assert_int_equal(table_check_wanted(&table, &err), -1);
+	assert_int_equal(table_check_wanted(&table, IN_TEXT, &err), -1);
 	assert_int_equal(err.status, P2P_USAGE);
 	assert_non_null(strstr(err.text, "nothing"));
 }
