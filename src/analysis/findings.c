@@ -84,15 +84,26 @@ static const char *bytes_text(char to[32], uint64_t bytes)
 	return bytes == NOT_KNOWN ? "bytes not known" : text_bytes(to, 32, bytes);
 }
 
-static void prove_pair(struct inquiry *inquiry, struct finding *finding,
-		       const struct pair_row *pair)
+/* Names come from the recording: a newline in one must not make a line of evidence. */
+struct safe_name {
+	char text[512];
+};
+
+static const char *safe(struct safe_name *to, const char *name)
 {
-	char bytes[32], count[32], dist[32] = "";
+	return text_safe(to->text, sizeof(to->text), name ? name : "");
+}
+
+static void prove_pair(struct inquiry *inquiry, struct finding *finding,
+		       const struct pair_row *pair, const char *maps)
+{
+	struct safe_name client, provider;
+	char bytes[32], dist[32] = "";
 
 	if (pair->dist != NUMBER_NOT_KNOWN)
 		snprintf(dist, sizeof(dist), ", distance %" PRId64, pair->dist);
-	prove(inquiry, finding, "%s -> %s: %s maps, %s%s", pair->client, pair->provider,
-	      text_count(count, sizeof(count), pair->maps), bytes_text(bytes, pair->bytes), dist);
+	prove(inquiry, finding, "%s -> %s: %s, %s%s", safe(&client, pair->client),
+	      safe(&provider, pair->provider), maps, bytes_text(bytes, pair->bytes), dist);
 }
 
 static void prove_rest(struct inquiry *inquiry, struct finding *finding, size_t shown, size_t all)
@@ -108,7 +119,7 @@ static void find_nothing(struct inquiry *inquiry)
 	const struct report *report = inquiry->report;
 	struct finding *finding;
 
-	if (report->total || inquiry->analysis->lost)
+	if (report->total || inquiry->analysis->lost || inquiry->analysis->lost_uncounted)
 		return;
 	if (inquiry->analysis->selection.any) {
 		add(inquiry, SEVERITY_NOTE, "nothing-selected", "no event passes the filters");
@@ -138,6 +149,12 @@ static void find_loss(struct inquiry *inquiry)
 	finding->weight = analysis->lost;
 	prove(inquiry, finding, "%s events were kept",
 	      text_count(total, sizeof(total), inquiry->report->total));
+	if (analysis->recording.missed)
+		prove(inquiry, finding, "probes missed %s",
+		      text_count(total, sizeof(total), analysis->recording.missed));
+	if (analysis->lost_uncounted)
+		prove(inquiry, finding, "at %s places nobody counted how many",
+		      text_count(total, sizeof(total), analysis->lost_uncounted));
 	for (size_t i = 0; i < analysis->loss_count && i < EVIDENCE_ROWS; i++)
 		prove(inquiry, finding, "cpu %" PRIu32 ": %" PRIu64 " lost",
 		      analysis->losses[i].cpu, analysis->losses[i].lost);
@@ -163,11 +180,43 @@ static void find_truncation(struct inquiry *inquiry)
 	finding->remedy = "Copy it again from where it was recorded.";
 }
 
+/* "7 of 12 BUS_ADDR maps": a pair and type may have refused some only. */
+static void prove_refused_pair(struct inquiry *inquiry, struct finding *finding,
+			       const struct pair_row *pair)
+{
+	char text[96], failed[32], maps[32];
+
+	text_count(failed, sizeof(failed), pair->failed);
+	text_count(maps, sizeof(maps), pair->maps);
+	if (pair->failed == pair->maps)
+		snprintf(text, sizeof(text), "%s maps", maps);
+	else
+		snprintf(text, sizeof(text), "%s of %s maps", failed, maps);
+	prove_pair(inquiry, finding, pair, text);
+}
+
+static void prove_refused_processes(struct inquiry *inquiry, struct finding *finding)
+{
+	const struct report *report = inquiry->report;
+	size_t processes = 0;
+
+	for (size_t i = 0; i < report->process_count; i++) {
+		const struct process_row *process = &report->processes[i];
+		struct safe_name comm;
+
+		if (process->not_supported && processes++ < EVIDENCE_ROWS)
+			prove(inquiry, finding, "asked for by %s (pid %" PRId64 "): %" PRIu64,
+			      safe(&comm, process->comm), process->pid, process->not_supported);
+	}
+	if (processes > EVIDENCE_ROWS)
+		prove(inquiry, finding, "and by %zu more processes", processes - EVIDENCE_ROWS);
+}
+
 static void find_refused(struct inquiry *inquiry)
 {
 	const struct report *report = inquiry->report;
 	struct finding *finding;
-	size_t pairs = 0, processes = 0;
+	size_t pairs = 0;
 	char count[32];
 
 	if (!report->failed_maps)
@@ -177,15 +226,9 @@ static void find_refused(struct inquiry *inquiry)
 	finding->weight = report->failed_maps;
 	for (size_t i = 0; i < report->pair_count; i++)
 		if (report->pairs[i].failed && pairs++ < EVIDENCE_ROWS)
-			prove_pair(inquiry, finding, &report->pairs[i]);
+			prove_refused_pair(inquiry, finding, &report->pairs[i]);
 	prove_rest(inquiry, finding, EVIDENCE_ROWS, pairs);
-	for (size_t i = 0; i < report->process_count; i++) {
-		const struct process_row *process = &report->processes[i];
-
-		if (process->not_supported && processes++ < EVIDENCE_ROWS)
-			prove(inquiry, finding, "asked for by %s (pid %" PRId64 "): %" PRIu64,
-			      process->comm, process->pid, process->not_supported);
-	}
+	prove_refused_processes(inquiry, finding);
 	finding->cause =
 		"The devices share no switch, or ACS redirect is on between them, and the host "
 		"bridge is not known to the kernel to carry peer traffic. The caller gets "
@@ -195,17 +238,22 @@ static void find_refused(struct inquiry *inquiry)
 			  "(pci=disable_acs_redir=..., which weakens isolation).";
 }
 
+/* What of a pair came about through the host bridge. */
+static uint64_t through_host_bridge(const struct pair_row *pair)
+{
+	return strcmp(pair->type, "THRU_HOST_BRIDGE") ? 0 : pair->maps - pair->failed;
+}
+
 static void find_host_bridge(struct inquiry *inquiry)
 {
 	const struct report *report = inquiry->report;
 	struct finding *finding = NULL;
 	uint64_t maps = 0;
 	size_t pairs = 0;
-	char count[32];
+	char count[32], text[40];
 
 	for (size_t i = 0; i < report->pair_count; i++)
-		if (!strcmp(report->pairs[i].type, "THRU_HOST_BRIDGE"))
-			maps += report->pairs[i].maps - report->pairs[i].failed;
+		maps += through_host_bridge(&report->pairs[i]);
 	if (!maps)
 		return;
 	finding = add(inquiry, SEVERITY_WARNING, "through-host-bridge",
@@ -213,9 +261,14 @@ static void find_host_bridge(struct inquiry *inquiry)
 		      text_count(count, sizeof(count), maps),
 		      100.0 * (double)maps / (double)report->maps_succeeded);
 	finding->weight = maps;
-	for (size_t i = 0; i < report->pair_count; i++)
-		if (!strcmp(report->pairs[i].type, "THRU_HOST_BRIDGE") && pairs++ < EVIDENCE_ROWS)
-			prove_pair(inquiry, finding, &report->pairs[i]);
+	for (size_t i = 0; i < report->pair_count; i++) {
+		uint64_t of_pair = through_host_bridge(&report->pairs[i]);
+
+		if (!of_pair || pairs++ >= EVIDENCE_ROWS)
+			continue;
+		snprintf(text, sizeof(text), "%s maps", text_count(count, sizeof(count), of_pair));
+		prove_pair(inquiry, finding, &report->pairs[i], text);
+	}
 	prove_rest(inquiry, finding, EVIDENCE_ROWS, pairs);
 	finding->cause =
 		"The transfer crosses the root complex: the devices share no switch, or ACS "
@@ -226,27 +279,61 @@ static void find_host_bridge(struct inquiry *inquiry)
 		"that port. Otherwise move both below one switch.";
 }
 
+/* The end of the rows of the same client and provider: they stand together. */
+static size_t end_of_pair(const struct report *report, size_t first)
+{
+	const struct pair_row *pair = &report->pairs[first];
+	size_t end = first + 1;
+
+	while (end < report->pair_count && !strcmp(report->pairs[end].client, pair->client) &&
+	       !strcmp(report->pairs[end].provider, pair->provider))
+		end++;
+	return end;
+}
+
+/* "7 NOT_SUPPORTED, 246 BUS_ADDR" for the rows of a pair; how many types its maps had.
+ * UNKNOWN is no type: not calculated, or the events do not tell. */
+static size_t types_of_pair(const struct report *report, size_t first, size_t end, char *text,
+			    size_t room)
+{
+	struct safe_name type;
+	size_t types = 0, used = 0;
+
+	*text = '\0';
+	for (size_t i = first; i < end; i++) {
+		const struct pair_row *row = &report->pairs[i];
+
+		if (!row->maps || !strcmp(row->type, "UNKNOWN"))
+			continue;
+		if (used < room)
+			used += (size_t)snprintf(text + used, room - used, "%s%" PRIu64 " %s",
+						 types ? ", " : "", row->maps,
+						 safe(&type, row->type));
+		types++;
+	}
+	return types;
+}
+
 static void find_type_changes(struct inquiry *inquiry)
 {
 	const struct report *report = inquiry->report;
+	struct safe_name client, provider;
 	struct finding *finding = NULL;
 	size_t found = 0;
+	char text[512];
 
-	/* Rows are by client, provider, type: a pair's types stand together. */
-	for (size_t i = 1; i < report->pair_count; i++) {
-		const struct pair_row *one = &report->pairs[i - 1], *two = &report->pairs[i];
+	for (size_t first = 0, end; first < report->pair_count; first = end) {
+		const struct pair_row *pair = &report->pairs[first];
 
-		if (strcmp(one->client, two->client) != 0 ||
-		    strcmp(one->provider, two->provider) != 0 || !one->maps || !two->maps)
+		end = end_of_pair(report, first);
+		if (types_of_pair(report, first, end, text, sizeof(text)) < 2)
 			continue;
-		/* Refused by an all-ones address is no other type. */
 		if (!finding)
 			finding = add(inquiry, SEVERITY_WARNING, "type-changed",
 				      "the map type of a pair changed during the recording");
 		if (found++ < EVIDENCE_ROWS)
-			prove(inquiry, finding, "%s -> %s: %" PRIu64 " %s, %" PRIu64 " %s",
-			      one->client, one->provider, one->maps, one->type, two->maps,
-			      two->type);
+			prove(inquiry, finding, "%s -> %s: %s", safe(&client, pair->client),
+			      safe(&provider, pair->provider), text);
 	}
 	if (!finding)
 		return;
@@ -265,8 +352,9 @@ static void find_leaks(struct inquiry *inquiry)
 	struct leak_group *groups;
 	struct finding *finding;
 	struct p2p_error ignored;
-	size_t count, shown = 0, all = 0;
+	size_t count, all = 0;
 	char number[32], bytes[32];
+	struct safe_name comm, provider;
 
 	if (!leaked->count)
 		return;
@@ -281,11 +369,11 @@ static void find_leaks(struct inquiry *inquiry)
 	for (size_t i = 0; i < count; i++) {
 		if (strcmp(groups[i].verdict, verdict_names[VERDICT_LEAKED]) != 0)
 			continue;
-		all++;
-		if (shown++ < EVIDENCE_ROWS)
+		if (all++ < EVIDENCE_ROWS)
 			prove(inquiry, finding, "%s (pid %" PRId64 "): %" PRIu64 " %ss of %s, %s",
-			      groups[i].comm, groups[i].pid, groups[i].count, groups[i].kind,
-			      groups[i].provider, bytes_text(bytes, groups[i].bytes));
+			      safe(&comm, groups[i].comm), groups[i].pid, groups[i].count,
+			      groups[i].kind, safe(&provider, groups[i].provider),
+			      bytes_text(bytes, groups[i].bytes));
 	}
 	prove_rest(inquiry, finding, EVIDENCE_ROWS, all);
 	free(groups);
@@ -312,6 +400,7 @@ static void find_tails(struct inquiry *inquiry)
 {
 	const struct report *report = inquiry->report;
 	struct finding *finding = NULL;
+	struct safe_name client, provider;
 	char p50[32], p999[32];
 	size_t found = 0;
 
@@ -328,7 +417,7 @@ static void find_tails(struct inquiry *inquiry)
 		text_duration(p50, sizeof(p50), histogram_percentile(pair->lifetime, 0.5));
 		text_duration(p999, sizeof(p999), histogram_percentile(pair->lifetime, 0.999));
 		prove(inquiry, finding, "%s -> %s: half end within %s, one in a thousand takes %s",
-		      pair->client, pair->provider, p50, p999);
+		      safe(&client, pair->client), safe(&provider, pair->provider), p50, p999);
 	}
 	if (!finding)
 		return;
@@ -342,6 +431,7 @@ static void find_failed_allocs(struct inquiry *inquiry)
 {
 	const struct report *report = inquiry->report;
 	struct finding *finding;
+	struct safe_name provider;
 	char count[32], peak[32];
 
 	if (!report->failed_allocs)
@@ -353,7 +443,7 @@ static void find_failed_allocs(struct inquiry *inquiry)
 		if (report->pools[i].failed)
 			prove(inquiry, finding,
 			      "%s: %" PRIu64 " of %" PRIu64 " failed; at most %s were held",
-			      report->pools[i].provider, report->pools[i].failed,
+			      safe(&provider, report->pools[i].provider), report->pools[i].failed,
 			      report->pools[i].allocs,
 			      bytes_text(peak, report->pools[i].peak_bytes));
 	finding->cause =

@@ -62,24 +62,30 @@ struct outcome {
 
 static struct outcome check_whole(const struct inspection *all)
 {
-	struct outcome outcome = { "whole-file", true, !all->analysis->truncated, "" };
+	struct outcome outcome = { "whole-file", false, false, "" };
 
-	/* A file that is cut off fails whatever was asked: it cannot show the contrary. */
-	outcome.asked = all->analysis->truncated;
-	snprintf(outcome.detail, sizeof(outcome.detail), "the file is cut off");
+	/* What misses a part fails whatever was asked: it cannot show the contrary. */
+	outcome.asked = all->analysis->truncated || all->analysis->damaged;
+	if (all->analysis->truncated)
+		snprintf(outcome.detail, sizeof(outcome.detail), "the file is cut off");
+	else
+		snprintf(outcome.detail, sizeof(outcome.detail),
+			 "%" PRIu64 " pages or records do not hold together",
+			 all->analysis->damaged);
 	return outcome;
 }
 
 static struct outcome check_direct(const struct inspection *all, double wanted)
 {
 	struct outcome outcome = { "min-direct", !isnan(wanted), false, "no map succeeded" };
-	double direct = all->report.bus_addr_ratio * 100;
+	double ratio = all->report.bus_addr_ratio;
 
-	if (!isfinite(direct))
+	if (!isfinite(ratio))
 		return outcome;
-	outcome.holds = direct >= wanted;
+	/* Quotients of equal value are equal; 29 of 100 times 100 is less than 29. */
+	outcome.holds = ratio >= wanted / 100;
 	snprintf(outcome.detail, sizeof(outcome.detail),
-		 "%.2f %% of %" PRIu64 " maps are BUS_ADDR, %.2f %% wanted", direct,
+		 "%.2f %% of %" PRIu64 " maps are BUS_ADDR, %.2f %% wanted", ratio * 100,
 		 all->report.maps_succeeded, wanted);
 	return outcome;
 }
