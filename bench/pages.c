@@ -94,7 +94,8 @@ static uint32_t put_time(struct pages *pages, struct cpu_pages *cpu, uint64_t st
 {
 	uint64_t delta = stamp - cpu->last, draw = random_next(&pages->random) % 64;
 
-	if (delta < DELTA_LIMIT && draw)
+	/* The first on a page has the page's stamp. */
+	if (!cpu->used || (delta < DELTA_LIMIT && draw))
 		return (uint32_t)delta;
 	if (draw < 16) {
 		uint64_t absolute = stamp & ABSOLUTE_MASK;
