@@ -32,6 +32,7 @@ struct leak {
 	uint64_t age; /* ns, NOT_KNOWN on other clocks or without addresses */
 	uint64_t stamp;
 	uint32_t stack; /* of analysis->stacks; 0: not recorded */
+	const char *stack_text; /* by leaks_name_stacks() */
 };
 
 struct leak_totals {
@@ -47,6 +48,8 @@ struct leaks {
 	struct symbols symbols;
 	char **texts; /* the reasons that are not constant */
 	size_t text_count;
+	char **stack_texts; /* [stack], NULL: not asked for yet */
+	size_t stack_text_count;
 };
 
 /* `min_age` in ns, NOT_KNOWN: not given. */
@@ -58,12 +61,17 @@ void leaks_free(struct leaks *leaks);
 const char *leaks_frame(const struct leaks *leaks, uint32_t stack, size_t index, char *to,
 			size_t room);
 
+/* Gives every leak the text of its stack for a cell of a table: functions with ";" between
+ * them, innermost first; NULL where none was recorded. */
+int leaks_name_stacks(struct leaks *leaks, struct p2p_error *err);
+
 /* Leaks that agree in what they are grouped by. */
 struct leak_group {
 	const char *verdict, *kind, *comm, *provider, *client, *type, *why;
 	int64_t pid;
 	uint64_t count, bytes, oldest;
 	uint32_t stack;
+	const char *stack_text; /* if the leaks have it */
 	const char *frames; /* the stack's bytes: groups are ordered by them */
 	size_t frame_bytes;
 };

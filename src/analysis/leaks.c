@@ -24,6 +24,7 @@ const struct column leak_columns[] = {
 	{ CELL_DURATION, "age_ns", "AGE", LEAK(age), IN_ALL },
 	{ CELL_COUNT, "count", "COUNT", LEAK(count), IN_CSV },
 	{ CELL_TEXT, "why", "WHY", LEAK(why), IN_ALL },
+	{ CELL_TEXT, "stack", "STACK", LEAK(stack_text), IN_CSV },
 	{ .kind = CELL_END },
 };
 
@@ -39,6 +40,7 @@ const struct column leak_group_columns[] = {
 	{ CELL_BYTES, "bytes", "BYTES", GROUP(bytes), IN_ALL },
 	{ CELL_DURATION, "oldest_ns", "OLDEST", GROUP(oldest), IN_ALL },
 	{ CELL_TEXT, "why", "WHY", GROUP(why), IN_TEXT | IN_CSV },
+	{ CELL_TEXT, "stack", "STACK", GROUP(stack_text), IN_CSV },
 	{ .kind = CELL_END },
 };
 
@@ -296,8 +298,47 @@ const char *leaks_frame(const struct leaks *leaks, uint32_t stack, size_t index,
 	return symbols_name(&leaks->symbols, address, to, room);
 }
 
+/* All frames of a stack; NULL without memory. */
+static char *join_frames(const struct leaks *leaks, uint32_t stack)
+{
+	char frame[256], *text = strdup(""), *more;
+
+	for (size_t i = 0; text && leaks_frame(leaks, stack, i, frame, sizeof(frame)); i++) {
+		if (asprintf(&more, "%s%s%s", text, i ? ";" : "", frame) < 0)
+			more = NULL;
+		free(text);
+		text = more;
+	}
+	return text;
+}
+
+int leaks_name_stacks(struct leaks *leaks, struct p2p_error *err)
+{
+	const struct names *stacks = leaks->analysis->stacks;
+
+	if (!stacks || leaks->stack_texts)
+		return 0;
+	leaks->stack_text_count = names_count(stacks) + 1;
+	leaks->stack_texts = calloc(leaks->stack_text_count, sizeof(char *));
+	for (size_t i = 0; leaks->stack_texts && i < leaks->count; i++) {
+		struct leak *leak = &leaks->items[i];
+		char **text = &leaks->stack_texts[leak->stack];
+
+		if (!leak->stack)
+			continue;
+		*text = *text ? *text : join_frames(leaks, leak->stack);
+		leak->stack_text = *text;
+		if (!*text)
+			return p2p_fail(err, "no memory for the stacks");
+	}
+	return leaks->stack_texts ? 0 : p2p_fail(err, "no memory for the stacks");
+}
+
 void leaks_free(struct leaks *leaks)
 {
+	for (size_t i = 0; leaks->stack_texts && i < leaks->stack_text_count; i++)
+		free(leaks->stack_texts[i]);
+	free(leaks->stack_texts);
 	symbols_free(&leaks->symbols);
 	for (size_t i = 0; i < leaks->text_count; i++)
 		free(leaks->texts[i]);
@@ -408,6 +449,7 @@ static struct leak_group group_of(const struct leaks *leaks, const struct leak *
 		.type = grouping->type ? leak->type : NULL,
 		.why = leak->why,
 		.stack = stack,
+		.stack_text = stack ? leak->stack_text : NULL,
 		.frames = stack ? names_text(leaks->analysis->stacks, stack) : NULL,
 		.frame_bytes = stack ? names_length(leaks->analysis->stacks, stack) : 0,
 		.count = leak->count,
@@ -421,9 +463,10 @@ static void fold_group(struct leak_group *into, const struct leak_group *group)
 	into->count += group->count;
 	if (into->bytes != NOT_KNOWN)
 		into->bytes = group->bytes == NOT_KNOWN ? NOT_KNOWN : into->bytes + group->bytes;
-	if (group->oldest != NOT_KNOWN &&
-	    (into->oldest == NOT_KNOWN || group->oldest > into->oldest)) {
-		/* The reason shown is the oldest one's. */
+	/* The reason shown is the oldest one's; of several the first by alphabet, so that it
+	 * is always the same. */
+	if (group->oldest + 1 > into->oldest + 1 ||
+	    (group->oldest == into->oldest && strcmp(group->why, into->why) < 0)) {
 		into->oldest = group->oldest;
 		into->why = group->why;
 	}

@@ -79,7 +79,30 @@ static void print_json_leak(struct json *json, const struct leaks *leaks, const 
 	json_end_object(json);
 }
 
-static void print_json(const struct leaks *leaks, const struct analysis *analysis)
+static void print_json_group(struct json *json, const struct leaks *leaks,
+			     const struct leak_group *group)
+{
+	json_object(json, NULL);
+	json_text(json, "verdict", group->verdict);
+	json_text(json, "kind", group->kind);
+	if (group->pid == NUMBER_NOT_KNOWN)
+		json_null(json, "pid");
+	else
+		json_i64(json, "pid", group->pid);
+	json_text(json, "comm", group->comm);
+	json_text(json, "provider", group->provider);
+	json_text(json, "client", group->client);
+	json_text(json, "type", group->type);
+	json_u64(json, "count", group->count);
+	json_known(json, "bytes", group->bytes);
+	json_known(json, "oldest_ns", group->oldest);
+	json_text(json, "why", group->why);
+	print_json_stack(json, leaks, group->stack);
+	json_end_object(json);
+}
+
+static void print_json(const struct leaks *leaks, const struct analysis *analysis,
+		       const struct leak_group *groups, size_t count)
 {
 	struct json json;
 
@@ -104,7 +127,26 @@ static void print_json(const struct leaks *leaks, const struct analysis *analysi
 	for (size_t i = 0; i < leaks->count; i++)
 		print_json_leak(&json, leaks, &leaks->items[i]);
 	json_end_array(&json);
+	if (groups) {
+		json_array(&json, "groups");
+		for (size_t i = 0; i < count; i++)
+			print_json_group(&json, leaks, &groups[i]);
+		json_end_array(&json);
+	}
 	json_end_object(&json);
+}
+
+static int make_json(const struct leaks *leaks, const struct analysis *analysis, const char *by,
+		     struct p2p_error *err)
+{
+	struct leak_group *groups = NULL;
+	size_t count = 0;
+
+	if (by && leaks_group(leaks, by, &groups, &count, err))
+		return -1;
+	print_json(leaks, analysis, groups, count);
+	free(groups);
+	return P2P_OK;
 }
 
 static void print_totals(const struct leaks *leaks, const struct analysis *analysis)
@@ -203,6 +245,20 @@ static int print_table(const struct leaks *leaks, const struct leaks_options *gi
 	return P2P_OK;
 }
 
+static int print(struct leaks *leaks, const struct leaks_options *given,
+		 const struct analysis *analysis, struct p2p_error *err)
+{
+	if (given->json)
+		return make_json(leaks, analysis, given->by, err);
+	if (given->csv) {
+		if (leaks_name_stacks(leaks, err))
+			return -1;
+	} else {
+		print_totals(leaks, analysis);
+	}
+	return print_table(leaks, given, err);
+}
+
 static int run(int argc, char **argv, struct p2p_error *err)
 {
 	struct leaks_options given = { .min_age = NOT_KNOWN, .top = 40 };
@@ -214,19 +270,15 @@ static int run(int argc, char **argv, struct p2p_error *err)
 		return -1;
 	if (given.json + given.csv + given.each > 1)
 		return p2p_fail_usage(err, "--json, --csv and --each exclude each other");
+	if (given.each && given.by)
+		return p2p_fail_usage(err, "--each and --by exclude each other");
 	if (given.by && leaks_check_by(given.by, err))
 		return -1;
 	analysis = input_analyse(&given.analysis, given.json || given.csv, err);
 	if (!analysis)
 		return -1;
 	if (!leaks_find(&leaks, analysis, given.min_age, err)) {
-		status = P2P_OK;
-		if (given.json)
-			print_json(&leaks, analysis);
-		else if (!given.csv)
-			print_totals(&leaks, analysis);
-		if (!given.json)
-			status = print_table(&leaks, &given, err);
+		status = print(&leaks, &given, analysis, err);
 		leaks_free(&leaks);
 	}
 	analysis_free(analysis);

@@ -10,6 +10,8 @@
 
 #define COLUMNS_MAX 64
 #define CELL_BYTES_MAX 256
+/* CSV has room for a kernel stack. */
+#define CSV_BYTES_MAX 16384
 
 static const void *field(const struct column *column, const void *row)
 {
@@ -217,7 +219,7 @@ void table_print_text(const struct table *table, FILE *out, size_t limit)
 /* RFC 4180; and a cell a spreadsheet would take for a formula gets a quote. */
 void table_print_csv_text(FILE *out, const char *text)
 {
-	char safe[CELL_BYTES_MAX];
+	char safe[CSV_BYTES_MAX];
 
 	text_safe(safe, sizeof(safe), text);
 	if (!strpbrk(safe, ",\"") && !strchr("=+-@", safe[0])) {
