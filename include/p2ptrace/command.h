@@ -25,6 +25,7 @@ struct command {
 };
 
 extern const struct command cmd_record;
+extern const struct command cmd_recover;
 extern const struct command cmd_report;
 extern const struct command cmd_leaks;
 extern const struct command cmd_events;

@@ -29,8 +29,22 @@ struct output {
 int output_open(struct output *output, const char *path, struct p2p_error *err);
 void output_close(struct output *output);
 
+/* Only opens the directory, to look at files that are there; the stem is the caller's to
+ * fill. */
+int output_locate(struct output *output, const char *path, struct p2p_error *err);
+
+/* The stem of ".NAME.STEM.PART", and *part in it; false when it is no such name. */
+bool output_parse_part(const struct output *output, const char *file, char stem[64],
+		       const char **part);
+
 /* A new file; `part` tells it from the others.  Its descriptor, -1 with `err`. */
 int output_create(const struct output *output, const char *part, struct p2p_error *err);
+
+/* Opens one that is there, to read; -1 with errno. */
+int output_reopen(const struct output *output, const char *part);
+
+/* Puts one file in the place of another at once; -1 with errno. */
+int output_replace(const struct output *output, const char *part, const char *replaced);
 
 /* Gives the file its final name.  When that fails it stays under its own, which
  * the error tells. */

@@ -33,6 +33,7 @@ enum private_key {
 	PRIVATE_FLIGHT_RECORDER, /* "flight_recorder": 1: overruns are no loss, by choice */
 	PRIVATE_STACKS, /* "stacks": 1: allocations and maps have kernel stacks */
 	PRIVATE_MISSED, /* "missed": events that probes missed */
+	PRIVATE_RECOVERED, /* "recovered": 1: cut off, put together from what was left */
 	PRIVATE_UNSAVED, /* "unsaved", several: CPU EVENTS not written, disk full */
 	/* Filters in force.  With any of them an end without a beginning may be
 	 * foreign and is no orphan: beginnings alone were filtered. */

@@ -13,6 +13,7 @@
 
 #include "p2ptrace/error.h"
 #include "p2ptrace/session.h"
+#include "p2ptrace/sidecar.h"
 #include "p2ptrace/spool.h"
 #include "p2ptrace/tasks.h"
 #include "p2ptrace/workload.h"
@@ -66,7 +67,9 @@ struct recorder {
 	const struct recorder_options *options;
 	struct session session;
 	struct output output;
+	uint64_t head_room; /* of the spool files */
 	struct spool spool;
+	struct sidecar sidecar;
 	struct tasks tasks;
 	struct workload workload;
 	uint64_t began_ns, ended_ns; /* CLOCK_MONOTONIC, of tracing being on */

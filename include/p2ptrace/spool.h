@@ -51,7 +51,11 @@ struct spool {
 	size_t lane_count;
 	int stop; /* eventfd: threads drain and end */
 	int failed; /* eventfd: readable once a thread ended early */
+	bool keep; /* the files stay when it is closed: they are all there is */
 };
+
+/* The part (see output.h) of a lane, counted instance by instance. */
+void spool_part_name(const struct session *session, size_t lane, char part[32]);
 
 int spool_open(struct spool *spool, const struct session *session, const struct output *output,
 	       uint64_t head_room, struct p2p_error *err);

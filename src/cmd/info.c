@@ -40,6 +40,7 @@ static const struct {
 	{ PRIVATE_FILTER_CLIENT, "recorded only clients" },
 	{ PRIVATE_FILTER, "kernel filter" },
 	{ PRIVATE_STACKS, "kernel stacks" },
+	{ PRIVATE_RECOVERED, "recovered" },
 	{ PRIVATE_MISSED, "missed by probes" },
 };
 

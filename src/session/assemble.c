@@ -4,9 +4,9 @@
  * the recorder, the other CPUs' pages are appended to it, then the metadata.
  * Version 6 has its metadata in front and is a new file.
  *
- * Pages move by copy_file_range(2), which file systems with reflinks do without
- * copying, and leave the spool file as they arrive: a disk that is full needs no
- * room for two copies.
+ * Pages leave their spool file as they arrive: a disk that is full needs no room for
+ * two copies.  Where each goes is decided and written down (sidecar.h) before, so that
+ * a recorder killed here loses nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "p2ptrace/copy_range.h"
 #include "p2ptrace/page_walk.h"
 #include "p2ptrace/recorder.h"
 #include "p2ptrace/trace_write.h"
@@ -55,48 +56,31 @@ static uint64_t count_in_file(int fd, uint64_t from, uint64_t bytes, size_t page
 
 #define CHUNK (16u << 20)
 
-/* For file systems without copy_file_range. */
-static ssize_t copy_by_hand(int from, off_t *at, int to, off_t *end, size_t bytes)
+/* Cuts whole sub-buffers up to `until` out of the file, if its file system can. */
+static void free_moved(int fd, off_t *freed, off_t until, size_t page)
 {
-	static char buffer[1 << 16];
-	ssize_t got = pread(from, buffer, bytes < sizeof(buffer) ? bytes : sizeof(buffer), *at);
+	off_t length = (until - *freed) / (off_t)page * (off_t)page;
 
-	if (got > 0)
-		got = pwrite(to, buffer, (size_t)got, *end);
-	if (got > 0) {
-		*at += got;
-		*end += got;
-	}
-	return got;
-}
-
-static ssize_t copy_some(int from, off_t *at, int to, off_t *end, size_t bytes)
-{
-	ssize_t moved = copy_file_range(from, at, to, end, bytes, 0);
-
-	if (moved < 0 &&
-	    (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
-		return copy_by_hand(from, at, to, end, bytes);
-	return moved;
+	if (length && !fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, *freed, length))
+		*freed += length;
 }
 
 /* Returns the bytes moved; fewer than asked for when the disk is full (errno). */
-static uint64_t move_pages(int from, uint64_t first, int to, uint64_t end, uint64_t bytes)
+static uint64_t move_pages(int from, uint64_t first, int to, uint64_t end, uint64_t bytes,
+			   size_t page)
 {
 	off_t at = (off_t)first, to_at = (off_t)end, freed = at;
 	uint64_t left = bytes;
 
 	while (left) {
-		ssize_t moved = copy_some(from, &at, to, &to_at, left < CHUNK ? left : CHUNK);
+		ssize_t moved = copy_range(from, &at, to, &to_at, left < CHUNK ? left : CHUNK);
 
 		if (moved < 0 && errno == EINTR)
 			continue;
 		if (moved <= 0)
 			break;
 		left -= (uint64_t)moved;
-		/* Not every file system can; then the space is free at the end. */
-		if (!fallocate(from, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, freed, at - freed))
-			freed = at;
+		free_moved(from, &freed, at, page);
 	}
 	return bytes - left;
 }
@@ -169,10 +153,27 @@ static size_t largest_lane(const struct spool *spool)
 	return largest;
 }
 
-/* Moves the pages of all lanes but `stays` (one that lies in `to` already) behind
+/* Places the pages of all lanes but `stays` (one that lies in the file already) behind
  * `end`.  Returns the new end. */
-static uint64_t gather(struct recorder *recorder, int to, uint64_t end, size_t stays,
-		       struct write_lane *placed)
+static uint64_t place(const struct recorder *recorder, uint64_t end, size_t stays,
+		      struct write_lane *placed)
+{
+	const struct spool *spool = &recorder->spool;
+
+	for (size_t i = 0; i < spool->lane_count; i++) {
+		const struct spool_lane *lane = &spool->lanes[i];
+
+		placed[i] = (struct write_lane){ lane->cpu, end, lane->bytes };
+		if (i == stays)
+			placed[i].offset = spool->head_room;
+		else
+			end += lane->bytes;
+	}
+	return end;
+}
+
+/* Moves them there.  What does not fit leaves a hole, which takes no room. */
+static void gather(struct recorder *recorder, int to, size_t stays, struct write_lane *placed)
 {
 	const struct spool *spool = &recorder->spool;
 	size_t page = recorder->session.page_size;
@@ -181,19 +182,16 @@ static uint64_t gather(struct recorder *recorder, int to, uint64_t end, size_t s
 		const struct spool_lane *lane = &spool->lanes[i];
 		uint64_t moved;
 
-		placed[i].cpu = lane->cpu;
 		if (i == stays)
 			continue;
-		moved = move_pages(lane->file, spool->head_room, to, end, lane->bytes);
+		moved = move_pages(lane->file, spool->head_room, to, placed[i].offset, lane->bytes,
+				   page);
 		moved -= moved % page;
 		if (moved < lane->bytes)
 			recorder->unsaved[i] += count_in_file(lane->file, spool->head_room + moved,
 							      lane->bytes - moved, page);
-		placed[i].offset = end;
 		placed[i].bytes = moved;
-		end += moved;
 	}
-	return end;
 }
 
 static void set_buffers(const struct recorder *recorder, const struct write_lane *placed,
@@ -216,11 +214,11 @@ static int assemble7(struct recorder *recorder, struct write_lane *placed, struc
 	struct trace_metadata metadata;
 	size_t base_index = largest_lane(&recorder->spool);
 	struct spool_lane *base = &recorder->spool.lanes[base_index];
-	uint64_t end = recorder->spool.head_room + base->bytes;
+	uint64_t end = recorder->head_room + base->bytes;
 
-	placed[base_index] =
-		(struct write_lane){ base->cpu, recorder->spool.head_room, base->bytes };
-	end = gather(recorder, base->file, end, base_index, placed);
+	end = place(recorder, end, base_index, placed);
+	sidecar_plan(recorder, base->part, placed);
+	gather(recorder, base->file, base_index, placed);
 	if (metadata_fill(recorder, &metadata, err))
 		return -1;
 	set_buffers(recorder, placed, buffers, &metadata);
@@ -258,7 +256,9 @@ static int write6(struct recorder *recorder, int fd, struct write_lane *placed,
 	free(head);
 	/* Room for numbers that become known, and longer, only when the pages lie. */
 	size += 64 * recorder->spool.lane_count;
-	gather(recorder, fd, (size + page - 1) / page * page, SIZE_MAX, placed);
+	place(recorder, (size + page - 1) / page * page, SIZE_MAX, placed);
+	sidecar_plan(recorder, "whole", placed);
+	gather(recorder, fd, SIZE_MAX, placed);
 	if (metadata_fill(recorder, &metadata, err))
 		return -1;
 	set_buffers(recorder, placed, buffers, &metadata);
@@ -277,9 +277,7 @@ static int assemble6(struct recorder *recorder, struct write_lane *placed, struc
 	if (fd < 0)
 		return -1;
 	result = write6(recorder, fd, placed, err);
-	if (result)
-		output_remove(&recorder->output, "whole");
-	else
+	if (!result)
 		result = output_publish(&recorder->output, "whole", fd, err);
 	close(fd);
 	return result;
@@ -297,5 +295,8 @@ int assemble(struct recorder *recorder, struct p2p_error *err)
 	result = recorder->options->file_version == 6 ? assemble6(recorder, placed, err)
 						      : assemble7(recorder, placed, err);
 	free(placed);
+	/* It has its name: nothing is left to recover. */
+	if (!result)
+		sidecar_close(recorder, false);
 	return result;
 }

@@ -126,9 +126,11 @@ static void add_time(FILE *to, const struct session *session)
 {
 	private_add(to, PRIVATE_CLOCK, "%s", session->clock.name);
 	private_add(to, PRIVATE_CLOCK_NS, "%d", session->clock.ns);
-	private_add(to, PRIVATE_START, "%" PRIu64, session->start);
-	private_add(to, PRIVATE_STOP, "%" PRIu64, session->stop);
-	if (session->clock.ns)
+	if (session->start)
+		private_add(to, PRIVATE_START, "%" PRIu64, session->start);
+	if (session->stop)
+		private_add(to, PRIVATE_STOP, "%" PRIu64, session->stop);
+	if (session->start && session->clock.ns)
 		private_add(to, PRIVATE_WALL_OFFSET, "%" PRId64, session->wall_offset);
 }
 
@@ -179,6 +181,8 @@ static void add_host(FILE *to)
 
 static void add_losses(FILE *to, const struct recorder *recorder)
 {
+	if (!recorder->unsaved)
+		return;
 	for (size_t i = 0; i < recorder->spool.lane_count; i++)
 		if (recorder->unsaved[i])
 			private_add(to, PRIVATE_UNSAVED, "%u %" PRIu64,
@@ -206,9 +210,10 @@ static int build_private(struct recorder *recorder, struct p2p_error *err)
 	add_losses(to, recorder);
 	if (recorder->session.pids_global) {
 		tasks_write_tgids(&recorder->tasks, to);
-		private_add(to, PRIVATE_LIVENESS, "%d", recorder->liveness);
-		if (recorder->alive)
+		if (recorder->alive) {
+			private_add(to, PRIVATE_LIVENESS, "%d", recorder->liveness);
 			fputs(recorder->alive, to);
+		}
 	}
 	failed = ferror(to);
 	return fclose(to) || failed ? p2p_fail(err, "no memory") : 0;

@@ -62,20 +62,30 @@ static int make_stem(struct output *output)
 	return 0;
 }
 
-int output_open(struct output *output, const char *path, struct p2p_error *err)
+int output_locate(struct output *output, const char *path, struct p2p_error *err)
 {
 	const char *slash = strrchr(path, '/');
-	char name[NAME_MAX + 1];
 
 	*output = (struct output){ .path = path, .name = slash ? slash + 1 : path, .dir = -1 };
-	if (make_stem(output))
-		return p2p_fail_errno(err, "no random number for a file's name");
 	if (!*output->name || !strcmp(output->name, ".") || !strcmp(output->name, ".."))
 		return p2p_fail_usage(err, "-o %s: no file name", path);
-	if (part_name(output, "cpu999999-1", name))
-		return p2p_fail_errno(err, "-o %s", path);
-	if (open_directory(output, err))
+	return open_directory(output, err);
+}
+
+int output_open(struct output *output, const char *path, struct p2p_error *err)
+{
+	char name[NAME_MAX + 1];
+
+	if (output_locate(output, path, err))
 		return -1;
+	if (make_stem(output)) {
+		output_close(output);
+		return p2p_fail_errno(err, "no random number for a file's name");
+	}
+	if (part_name(output, "cpu999999-1", name)) {
+		output_close(output);
+		return p2p_fail_errno(err, "-o %s", path);
+	}
 	if (!check_replaceable(output, err))
 		return 0;
 	output_close(output);
@@ -87,6 +97,23 @@ void output_close(struct output *output)
 	if (output->dir >= 0)
 		close(output->dir);
 	output->dir = -1;
+}
+
+bool output_parse_part(const struct output *output, const char *file, char stem[64],
+		       const char **part)
+{
+	size_t length = strlen(output->name), digits;
+	const char *at = file + 1 + length;
+
+	if (file[0] != '.' || strncmp(file + 1, output->name, length) || *at++ != '.')
+		return false;
+	digits = strspn(at, "0123456789");
+	if (!digits || digits > 20 || at[digits] != '-' ||
+	    strspn(at + digits + 1, "0123456789abcdef") != 8 || at[digits + 9] != '.')
+		return false;
+	snprintf(stem, 64, "%.*s", (int)digits + 9, at);
+	*part = at + digits + 10;
+	return **part != '\0';
 }
 
 /* Under sudo the user who called it owns what is made. */
@@ -116,6 +143,24 @@ int output_create(const struct output *output, const char *part, struct p2p_erro
 	if (fd < 0)
 		return p2p_fail_errno(err, "-o %s: cannot create %s beside it", output->path, name);
 	return fd;
+}
+
+int output_reopen(const struct output *output, const char *part)
+{
+	char name[NAME_MAX + 1];
+
+	if (part_name(output, part, name))
+		return -1;
+	return openat(output->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+int output_replace(const struct output *output, const char *part, const char *replaced)
+{
+	char name[NAME_MAX + 1], old[NAME_MAX + 1];
+
+	if (part_name(output, part, name) || part_name(output, replaced, old))
+		return -1;
+	return renameat(output->dir, name, output->dir, old);
 }
 
 int output_publish(const struct output *output, const char *part, int fd, struct p2p_error *err)

@@ -89,6 +89,16 @@ static int time_to_wait(uint64_t now, uint64_t tick, uint64_t end)
 	return next <= now ? 0 : (int)((next - now + 999999) / 1000000);
 }
 
+/* Names, threads and losses, for the case that there is no stop.  Thread groups are
+ * read at ever longer intervals: that takes time in proportion to pid_max. */
+static void note_so_far(struct recorder *recorder, unsigned int seconds)
+{
+	tasks_poll(&recorder->tasks, &recorder->session.tracefs);
+	if (!(seconds & (seconds - 1)) || !(seconds % 64))
+		tasks_read_tgids(&recorder->tasks, &recorder->session.tracefs);
+	sidecar_update(recorder);
+}
+
 /* Until a signal, the time given, CMD's end, the end of -p's processes, or a fault
  * of a reader. */
 static void wait_for_end(struct recorder *recorder, int signals,
@@ -118,7 +128,7 @@ static void wait_for_end(struct recorder *recorder, int signals,
 		}
 		if (++ticks % 2)
 			continue;
-		tasks_poll(&recorder->tasks, &recorder->session.tracefs);
+		note_so_far(recorder, ticks / 2);
 		if (!session_has_targets(&recorder->session))
 			return;
 	}
@@ -180,7 +190,6 @@ static void read_first_symbols(struct recorder *recorder)
 static int prepare(struct recorder *recorder, const sigset_t *mask, struct p2p_error *err)
 {
 	const struct recorder_options *options = recorder->options;
-	uint64_t head_room;
 
 	/* CMD is forked first: it must hold nothing of the tracing. */
 	if (options->command &&
@@ -190,9 +199,11 @@ static int prepare(struct recorder *recorder, const sigset_t *mask, struct p2p_e
 	    session_open(&recorder->session, &options->session, err))
 		return -1;
 	read_first_symbols(recorder);
-	head_room = options->file_version == 7 ? trace_head_room(recorder->session.page_size) : 0;
-	if (metadata_collect(recorder, err) ||
-	    spool_open(&recorder->spool, &recorder->session, &recorder->output, head_room, err) ||
+	recorder->head_room =
+		options->file_version == 7 ? trace_head_room(recorder->session.page_size) : 0;
+	if (metadata_collect(recorder, err) || sidecar_open(recorder, err) ||
+	    spool_open(&recorder->spool, &recorder->session, &recorder->output, recorder->head_room,
+		       err) ||
 	    reserve_ballast(recorder, err))
 		return -1;
 	recorder->stats = calloc(recorder->spool.lane_count, sizeof(*recorder->stats));
@@ -208,9 +219,11 @@ static int start(struct recorder *recorder, struct p2p_error *err)
 	const struct recorder_options *options = recorder->options;
 
 	tasks_poll(&recorder->tasks, &recorder->session.tracefs);
+	sidecar_update(recorder);
 	if (spool_start(&recorder->spool, err) || session_start(&recorder->session, err))
 		return -1;
 	recorder->began_ns = now_ns();
+	sidecar_update(recorder);
 	if (options->command)
 		return workload_start(&recorder->workload, options->command[0], err);
 	return 0;
@@ -335,8 +348,13 @@ static int finish(struct recorder *recorder, struct recorder_summary *summary,
 	for (size_t i = session->instance_count; i-- > 0;)
 		instance_destroy(&session->instances[i]);
 	drop_ballast(recorder);
-	if (assemble(recorder, err))
-		return -1;
+	if (assemble(recorder, err)) {
+		recorder->spool.keep = true;
+		return p2p_error_prefix(err,
+					"the recording is not put together ("
+					"'p2ptrace recover %s' tries again)",
+					recorder->output.path);
+	}
 	summary->written = true;
 	summarise(recorder, summary);
 	failed = spool_failure(&recorder->spool);
@@ -362,6 +380,7 @@ static void release(struct recorder *recorder)
 	/* The readers end before the instance whose files they hold. */
 	session_stop(&recorder->session);
 	drop_ballast(recorder);
+	sidecar_close(recorder, recorder->spool.keep);
 	if (recorder->spool.lanes)
 		spool_close(&recorder->spool);
 	metadata_release(recorder);
@@ -387,6 +406,7 @@ int recorder_run(const struct recorder_options *options,
 	struct recorder recorder = { .options = options,
 				     .session = { .tracefs = { -1, -1 } },
 				     .output = { .dir = -1 },
+				     .sidecar = { .lock = -1 },
 				     .ballast = -1 };
 	sigset_t mask;
 	int signals, result;

@@ -146,12 +146,17 @@ static void *run_lane(void *argument)
 
 /* ---- all of them ---- */
 
+void spool_part_name(const struct session *session, size_t lane, char part[32])
+{
+	snprintf(part, 32, "cpu%u-%zu", session->cpus[lane % session->cpu_count],
+		 lane / session->cpu_count);
+}
+
 static int open_lane(struct spool *spool, struct spool_lane *lane, struct p2p_error *err)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "per_cpu/cpu%u/trace_pipe_raw", lane->cpu);
-	snprintf(lane->part, sizeof(lane->part), "cpu%u-%zu", lane->cpu, lane->instance);
 	lane->raw = instance_open(&spool->session->instances[lane->instance], path,
 				  O_RDONLY | O_NONBLOCK, err);
 	if (lane->raw < 0)
@@ -187,6 +192,7 @@ int spool_open(struct spool *spool, const struct session *session, const struct 
 		lane->spool = spool;
 		lane->instance = i / session->cpu_count;
 		lane->cpu = session->cpus[i % session->cpu_count];
+		spool_part_name(session, i, lane->part);
 		lane->raw = lane->file = lane->pipe[0] = lane->pipe[1] = -1;
 		if (open_lane(spool, lane, err))
 			goto failed;
@@ -241,7 +247,7 @@ void spool_close(struct spool *spool)
 	for (size_t i = 0; i < spool->lane_count; i++) {
 		struct spool_lane *lane = &spool->lanes[i];
 
-		if (lane->file >= 0)
+		if (lane->file >= 0 && !spool->keep)
 			output_remove(spool->output, lane->part);
 		close_if_open(&lane->file);
 		close_if_open(&lane->pipe[0]);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dat_cursor.h"
+#include "p2ptrace/remains.h"
 #include "p2ptrace/rows.h"
 #include "p2ptrace/text.h"
 
@@ -293,6 +294,36 @@ static int open_input(struct trace_file *file, struct p2p_error *err)
 	return 0;
 }
 
+/* A recorder that was killed, or still runs, may be why it cannot be read. */
+static void hint_at_remains(const char *path, struct p2p_error *err)
+{
+	size_t used = strlen(err->text);
+
+	switch (strcmp(path, "-") ? remains_look(path) : REMAINS_NONE) {
+	case REMAINS_NONE:
+		break;
+	case REMAINS_LIVE:
+		snprintf(err->text + used, sizeof(err->text) - used,
+			 "\nIt is just being recorded: end the recorder first (SIGINT).");
+		break;
+	case REMAINS_DEAD:
+		snprintf(err->text + used, sizeof(err->text) - used,
+			 "\nA recording to that name was cut off: 'p2ptrace recover %s' finishes "
+			 "it.",
+			 path);
+		break;
+	}
+}
+
+/* The file at hand is an earlier one than the user may think. */
+static void warn_of_remains(const char *path)
+{
+	if (strcmp(path, "-") != 0 && remains_look(path) == REMAINS_DEAD)
+		p2p_warn("%s: a later recording to that name was cut off; 'p2ptrace recover %s "
+			 "-o OTHER' finishes it",
+			 path, path);
+}
+
 struct trace_file *trace_file_open(const char *path, struct p2p_error *err)
 {
 	struct trace_file *file = calloc(1, sizeof(*file));
@@ -307,10 +338,14 @@ struct trace_file *trace_file_open(const char *path, struct p2p_error *err)
 	file->clock = strdup("");
 	if (file->shown)
 		text_safe(file->shown, strlen(path) * 4 + 1, path);
-	if (!file->path || !file->shown || !file->clock)
+	if (!file->path || !file->shown || !file->clock) {
 		p2p_fail(err, "no memory");
-	else if (!open_input(file, err) && !read_file(file, err))
+	} else if (!open_input(file, err) && !read_file(file, err)) {
+		warn_of_remains(path);
 		return file;
+	} else {
+		hint_at_remains(path, err);
+	}
 	trace_file_close(file);
 	return NULL;
 }

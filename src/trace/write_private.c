@@ -18,6 +18,7 @@ const char *const private_key_names[PRIVATE_KEYS] = {
 	[PRIVATE_FLIGHT_RECORDER] = "flight_recorder",
 	[PRIVATE_STACKS] = "stacks",
 	[PRIVATE_MISSED] = "missed",
+	[PRIVATE_RECOVERED] = "recovered",
 	[PRIVATE_UNSAVED] = "unsaved",
 	[PRIVATE_FILTER_PID] = "filter_pid",
 	[PRIVATE_FILTER_PROVIDER] = "filter_provider",

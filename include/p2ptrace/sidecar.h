@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sidecar: what a recorder writes beside its pages so that they can be put together
+ * when it is killed; remains.h describes the files.
+ *
+ * Source: src/session/sidecar.c
+ */
+#ifndef P2PTRACE_SIDECAR_H
+#define P2PTRACE_SIDECAR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "p2ptrace/error.h"
+
+struct recorder;
+struct write_lane;
+
+struct sidecar {
+	int lock; /* meta, locked; -1: not open */
+	char *state; /* as it was written last */
+	size_t state_size;
+};
+
+/* Writes meta and locks it.  The recorder has its session and its metadata, and has
+ * made no other file yet. */
+int sidecar_open(struct recorder *recorder, struct p2p_error *err);
+
+/* Writes state if anything changed.  What cannot be written is done without: the
+ * recording itself does not suffer. */
+void sidecar_update(struct recorder *recorder);
+
+/* Writes where the pages of each lane are going to be moved; `part` becomes the file. */
+void sidecar_plan(struct recorder *recorder, const char *part, const struct write_lane *placed);
+
+/* Removes both, the recording being whole; `keep`: only unlocks. */
+void sidecar_close(struct recorder *recorder, bool keep);
+
+#endif

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdio.h>
+
+#include "p2ptrace/command.h"
+#include "p2ptrace/input.h"
+#include "p2ptrace/recover.h"
+#include "p2ptrace/text.h"
+
+struct recover_options {
+	const char *output;
+};
+
+static const struct option_spec recover_options[] = {
+	{ OPTION_STRING, 'o', "output", "FILE", "the file to write (default: the recording's name)",
+	  .offset = offsetof(struct recover_options, output) },
+	{ .kind = OPTION_END },
+};
+
+static void tell(const char *path, const struct recovery *recovery)
+{
+	char name[4096], bytes[16];
+
+	text_safe(name, sizeof(name), path);
+	if (recovery->complete)
+		fprintf(stderr, "p2ptrace: %s was complete; what was left beside it is removed\n",
+			name);
+	else
+		fprintf(stderr,
+			"p2ptrace: recovered %s of %zu CPU%s to %s; what was lost at its end is "
+			"not known\n",
+			text_bytes(bytes, sizeof(bytes), recovery->bytes), recovery->cpus,
+			recovery->cpus == 1 ? "" : "s", name);
+	if (recovery->others)
+		fprintf(stderr,
+			"p2ptrace: %zu older recording%s to that name can be recovered too\n",
+			recovery->others, recovery->others == 1 ? "" : "s");
+}
+
+static int run_recover(int argc, char **argv, struct p2p_error *err)
+{
+	struct recover_options options = { NULL };
+	struct recovery recovery;
+	const char *path;
+	int count;
+	char **words;
+
+	if (options_parse(argc, argv, recover_options, false, &options, &words, &count, err))
+		return -1;
+	if (count > 1)
+		return p2p_fail_usage(err, "one file at a time ('%s' and '%s' given)", words[0],
+				      words[1]);
+	path = count ? words[0] : INPUT_DEFAULT;
+	if (recover(path, options.output ? options.output : path, &recovery, err))
+		return -1;
+	tell(options.output ? options.output : path, &recovery);
+	return P2P_OK;
+}
+
+const struct command cmd_recover = {
+	.name = "recover",
+	.summary = "finish a recording that was cut off",
+	.usage = "[-o FILE] [FILE]",
+	.options = recover_options,
+	.run = run_recover,
+};
