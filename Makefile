@@ -8,7 +8,7 @@
 # make format lint     clang-format; clang-format check, cppcheck, shellcheck, man pages
 # make test-asan valgrind check-install test-vm     more tests; .ci/run runs them all
 #
-# O=DIR builds elsewhere; DEBUG=1, ASAN=1, COVERAGE=1, CC=clang as wished.
+# O=DIR builds elsewhere; DEBUG=1, ASAN=1, COVERAGE=1, CC=clang as wished; V=1 shows commands.
 
 O      ?= build
 PREFIX ?= /usr/local
@@ -52,14 +52,19 @@ INSTALLED := $(DESTDIR)$(PREFIX)/bin/p2ptrace \
              $(SHARE)/zsh/site-functions/_p2ptrace \
              $(SHARE)/fish/vendor_completions.d/p2ptrace.fish
 
-.PHONY: all deps demo test test-asan test-vm valgrind check-install unit-tests install uninstall \
-        format lint clean
+.PHONY: all deps demo test test-asan test-vm valgrind check-install unit-tests test-programs \
+        install uninstall format lint clean
 .DELETE_ON_ERROR:
 .SECONDARY:
+ifndef V
+.SILENT:
+MAKEFLAGS += --no-print-directory
+endif
 
 all: $(O)/p2ptrace $(O)/libp2ptrace.a
 
 $(O)/p2ptrace: $(CMD_OBJECTS) $(O)/libp2ptrace.a
+	@echo "  LINK    $@"
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
 $(O)/libp2ptrace.a: $(LIB_OBJECTS)
@@ -75,6 +80,7 @@ $(shell mkdir -p $(O)/obj; [ "$$(cat $(FLAGS_STAMP) 2>/dev/null)" = '$(subst ','
 $(O)/obj/src/doctor/check_tools.o: OWN_CFLAGS = -DP2PTRACE_LIBRARIES='"$(DEP_VERSIONS)"'
 $(O)/obj/%.o: %.c $(FLAGS_STAMP)
 	@mkdir -p $(@D)
+	@echo "  CC      $<"
 	$(CC) $(ALL_CFLAGS) $(OWN_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(O)/tests/lib/libtest.a $(O)/libp2ptrace.a
@@ -82,6 +88,8 @@ $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(O)/tests/lib/libtest.a $(O)/libp2pt
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
 
 unit-tests: $(UNIT_TESTS)
+# All that the tests run.
+test-programs: all unit-tests rig generator
 
 -include tests/lib/lib.mk
 -include tests/rig/rig.mk
@@ -109,12 +117,12 @@ demo: deps
 	tools/demo $(O)
 
 test: deps
-	$(MAKE) all unit-tests rig
+	$(MAKE) test-programs
 	tests/run.py -b $(O)
 
 # Everything again under ASan and UBSan, in a build folder of its own.
 test-asan: deps
-	$(MAKE) O=$(O)-asan ASAN=1 all unit-tests rig
+	$(MAKE) O=$(O)-asan ASAN=1 test-programs
 	tests/run.py -b $(O)-asan -t 900
 
 # The reading commands under memcheck.
