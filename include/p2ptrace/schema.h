@@ -38,6 +38,10 @@ enum p2p_field {
 /* The canonical name of a field for this kind of event ("addr" or "dma_addr"). */
 const char *p2p_field_name(enum p2p_field field, enum event_kind kind);
 
+/* All the names it is known by, that one first, NULL behind the last; NULL when events of
+ * this kind have no such field. */
+const char *const *p2p_field_aliases(enum p2p_field field, enum event_kind kind);
+
 /* A number in a record, loaded without branches: absent ones have mask 0. */
 struct number_place {
 	uint64_t mask, sign;

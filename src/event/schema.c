@@ -40,12 +40,19 @@ static const struct {
 	{ P2P_RET, ALLOCS | MAPS, false, { "ret", "error" } },
 };
 
-const char *p2p_field_name(enum p2p_field field, enum event_kind kind)
+const char *const *p2p_field_aliases(enum p2p_field field, enum event_kind kind)
 {
 	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
 		if (aliases[i].field == field && aliases[i].kinds & 1u << kind)
-			return aliases[i].names[0];
+			return aliases[i].names;
 	return NULL;
+}
+
+const char *p2p_field_name(enum p2p_field field, enum event_kind kind)
+{
+	const char *const *names = p2p_field_aliases(field, kind);
+
+	return names ? names[0] : NULL;
 }
 
 /* ---- map types by number ---- */

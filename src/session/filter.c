@@ -7,6 +7,7 @@
 
 #include "p2ptrace/event_format.h"
 #include "p2ptrace/filter.h"
+#include "p2ptrace/schema.h"
 
 bool filter_applies(enum event_kind kind)
 {
@@ -34,10 +35,10 @@ static void __attribute__((format(printf, 2, 3))) add(struct clause *to, const c
 		to->used += (size_t)length;
 }
 
-/* The field that names a device, by the names the schema knows for it. */
+/* The field that names a device; `names` as of p2p_field_aliases(). */
 static const char *device_field(const struct event_format *format, const char *const *names)
 {
-	for (; *names; names++) {
+	for (; names && *names; names++) {
 		const struct event_field *field = event_format_field(format, *names);
 
 		if (field && (field->text || field->is_pointer))
@@ -109,10 +110,6 @@ static int add_devices(struct clause *to, const char *field, const char *names,
 	return 0;
 }
 
-static const char *const provider_names[] = { "provider", "p2p_dev", NULL };
-static const char *const alloc_provider_names[] = { "provider", "p2p_dev", "dev", NULL };
-static const char *const client_names[] = { "client", "dev", NULL };
-
 static int add_device_filter(struct clause *to, const struct event_format *format,
 			     const char *const *fields, const char *names, bool *unfiltered,
 			     struct p2p_error *err)
@@ -142,12 +139,11 @@ int filter_build(const struct filter_spec *spec, enum event_kind kind, const cha
 		return p2p_fail(err, "cannot read the format of %s", event_kind_names[kind]);
 	if (spec->kernel)
 		add(&clause, "(%s)", spec->kernel);
-	result = add_device_filter(&clause, format,
-				   kind == KIND_ALLOC ? alloc_provider_names : provider_names,
+	result = add_device_filter(&clause, format, p2p_field_aliases(P2P_PROVIDER, kind),
 				   spec->provider, unfiltered, err);
 	if (!result && kind != KIND_ALLOC)
-		result = add_device_filter(&clause, format, client_names, spec->client, unfiltered,
-					   err);
+		result = add_device_filter(&clause, format, p2p_field_aliases(P2P_CLIENT, kind),
+					   spec->client, unfiltered, err);
 	event_format_free(format);
 	if (!result && clause.full)
 		return p2p_fail_usage(err,
