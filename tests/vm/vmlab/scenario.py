@@ -70,8 +70,9 @@ class Lab:
                     try:
                         return process.wait(timeout)
                     except subprocess.TimeoutExpired:
-                        process.kill()
                         return None
+                    finally:
+                        process.kill()  # also when the lab itself is told to stop
 
     def boot_for_results(self, setup, guest, folder, timeout):
         """The same with a script to run.  QEMU 7.2 now and then crashes itself, which no guest
