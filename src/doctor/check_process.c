@@ -31,6 +31,8 @@ CHECK_FUNCTION(check_privileges)
 	}
 	found(result, CHECK_OK, facts->uid ? "user %lld" : "root (user %lld)",
 	      (long long)facts->uid);
+	if (facts->user_namespace)
+		also(result, "in a user namespace, whose capabilities count inside only");
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		if (facts_capable(facts, wanted[i].number))
 			continue;

@@ -165,10 +165,23 @@ int facts_field(const struct facts *facts, const char *file, const char *name, c
 	return result;
 }
 
+/* The first user namespace maps every user to itself. */
+static bool in_user_namespace(const struct facts *facts)
+{
+	unsigned int inside, outside, count;
+	char map[128];
+
+	return sysroot_line(&facts->root, map, sizeof(map), "proc/self/uid_map") > 0 &&
+	       (sscanf(map, "%10u %10u %10u", &inside, &outside, &count) != 3 || inside ||
+		outside || count != UINT32_MAX);
+}
+
 static void read_process(struct facts *facts)
 {
 	char value[128], *end;
 	int effective;
+
+	facts->user_namespace = in_user_namespace(facts);
 
 	facts->uid = -1;
 	if (!facts_field(facts, "proc/self/status", "Uid", value, sizeof(value)) &&
@@ -182,7 +195,8 @@ static void read_process(struct facts *facts)
 
 bool facts_capable(const struct facts *facts, int capability)
 {
-	return facts->capabilities_known && facts->capabilities >> capability & 1;
+	return facts->capabilities_known && !facts->user_namespace &&
+	       facts->capabilities >> capability & 1;
 }
 
 /* ---- all ---- */

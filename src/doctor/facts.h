@@ -51,6 +51,7 @@ struct facts {
 	char *symbols; /* proc/kallsyms, NULL when not readable */
 	uint64_t capabilities; /* effective ones */
 	bool capabilities_known;
+	bool user_namespace; /* not the first one: capabilities count inside only */
 	int64_t uid; /* effective, -1 when not known */
 };
 
@@ -75,6 +76,7 @@ int facts_field(const struct facts *facts, const char *file, const char *name, c
 
 /* Bits of a capability set. */
 enum { CAPABILITY_DAC_OVERRIDE = 1, CAPABILITY_SYS_ADMIN = 21, CAPABILITY_SYS_NICE = 23 };
+/* Whether the process has it where the kernel's own things are concerned. */
 bool facts_capable(const struct facts *facts, int capability);
 
 #endif

@@ -398,6 +398,12 @@ class Process(Doctor):
         self.check(tree, "scheduling", "warn", "SCHED_FIFO", "ulimit -r")
         tree.put("proc/self/status", "Uid:\t0\t0\t0\t0\nCapEff:\t00000000a80425fb")
         self.check(tree, "privileges", "warn", "no CAP_SYS_ADMIN", "container")
+        tree.put("proc/self/status", "Uid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff")
+        tree.put("proc/self/uid_map", "         0          0 4294967295")
+        self.check(tree, "privileges", "ok")
+        tree.put("proc/self/uid_map", "         0       1000          1")
+        self.check(tree, "privileges", "warn", "user namespace", "host")
+        self.check(tree, "scheduling", "warn")
 
     def test_real_time(self):
         tree = healthy_tree(self)
@@ -511,6 +517,12 @@ class ThisMachine(unittest.TestCase):
     def test_in_a_pid_namespace(self):
         results = output_of(["unshare", "-pf", "--mount-proc", *DOCTOR])
         self.assertEqual(results["pid_namespace"]["status"], "warn")
+
+    @unittest.skipUnless(can_unshare("-Ur"), "needs user namespaces")
+    def test_in_a_user_namespace(self):
+        results = output_of(["unshare", "-Ur", *DOCTOR])
+        self.assertEqual(results["privileges"]["status"], "warn")
+        self.assertIn("user namespace", results["privileges"]["detail"])
 
     @unittest.skipUnless(can_unshare("-m"), "needs root and namespaces")
     def test_without_sys(self):
