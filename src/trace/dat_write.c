@@ -26,6 +26,7 @@ enum {
 	SECTION_FTRACE_EVENTS = 17,
 	SECTION_EVENT_FORMATS = 18,
 	SECTION_KALLSYMS = 19,
+	SECTION_PRINTK = 20,
 	SECTION_CMDLINES = 21,
 };
 
@@ -133,6 +134,13 @@ static void put_kallsyms(FILE *to, const struct trace_metadata *metadata)
 	fputs(text, to);
 }
 
+/* None are stored, but trace-cmd convert wants the section. */
+static void put_printk(FILE *to, const struct trace_metadata *metadata)
+{
+	(void)metadata;
+	put_u32(to, 0);
+}
+
 static void put_cmdlines(FILE *to, const struct trace_metadata *metadata)
 {
 	put_sized(to, metadata->cmdlines);
@@ -220,8 +228,11 @@ static const struct {
 	uint16_t id;
 	void (*put)(FILE *to, const struct trace_metadata *metadata);
 } sections7[] = {
-	{ SECTION_HEADER_INFO, put_header_info },     { SECTION_FTRACE_EVENTS, put_ftrace_formats },
-	{ SECTION_EVENT_FORMATS, put_event_formats }, { SECTION_KALLSYMS, put_kallsyms },
+	{ SECTION_HEADER_INFO, put_header_info },
+	{ SECTION_FTRACE_EVENTS, put_ftrace_formats },
+	{ SECTION_EVENT_FORMATS, put_event_formats },
+	{ SECTION_KALLSYMS, put_kallsyms },
+	{ SECTION_PRINTK, put_printk },
 	{ SECTION_CMDLINES, put_cmdlines },
 };
 
@@ -398,7 +409,7 @@ int trace_build6(const struct trace_metadata *metadata, char **bytes, size_t *si
 	put_ftrace_formats(head.stream, metadata);
 	put_event_formats(head.stream, metadata);
 	put_kallsyms(head.stream, metadata);
-	put_u32(head.stream, 0); /* printk formats */
+	put_printk(head.stream, metadata);
 	put_cmdlines(head.stream, metadata);
 	put_u32(head.stream, (uint32_t)metadata->buffers[0].lane_count);
 	fwrite("options  ", 10, 1, head.stream);
