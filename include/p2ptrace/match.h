@@ -76,7 +76,8 @@ struct matcher {
 	bool lost;
 	bool no_memory;
 	/* Inner state: */
-	uint64_t *pending[LIFETIMES_PENDING]; /* counters of histograms that wait for their memory */
+	/* counters of histograms that wait for their memory */
+	uint64_t *pending[LIFETIMES_PENDING];
 	unsigned int pending_at;
 	uint32_t *thread_slots;
 	uint32_t thread_mask;

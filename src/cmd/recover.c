@@ -58,7 +58,7 @@ static int run_recover(int argc, char **argv, struct p2p_error *err)
 
 const struct command cmd_recover = {
 	.name = "recover",
-	.summary = "finish a recording that was cut off",
+	.summary = "Finishes a recording that was cut off.",
 	.usage = "[-o FILE] [FILE]",
 	.options = recover_options,
 	.run = run_recover,
