@@ -6,8 +6,6 @@
 
 #include "checks.h"
 
-static const char sudo[] = "run it as root (sudo)";
-
 /* ---- capabilities ---- */
 
 static const struct {
@@ -44,8 +42,12 @@ CHECK_FUNCTION(check_privileges)
 		return;
 	}
 	worsen(result, CHECK_WARN);
-	remedy(result,
-	       facts->uid ? sudo : "start the container with --privileged, or --cap-add for these");
+	if (facts->user_namespace)
+		remedy(result, "run it on the host as root, outside of rootless containers");
+	else if (facts->uid)
+		remedy(result, "run it as root (sudo)");
+	else
+		remedy(result, "start the container with --privileged, or --cap-add for these");
 }
 
 /* ---- limits ---- */
