@@ -7,6 +7,7 @@ elsewhere.  A failure names the generator's command line.
 """
 
 import concurrent.futures
+import glob
 import json
 import os
 import random
@@ -28,7 +29,7 @@ import reference  # pylint: disable=wrong-import-position
 if not os.access(GENERATOR, os.X_OK):
     raise RuntimeError(f"{GENERATOR} is not built: make generator")
 
-SEEDS = int(os.environ.get("P2PTRACE_SEEDS", "200"))
+SEEDS = int(os.environ.get("P2PTRACE_SEEDS", "300"))
 FIRST_SEED = int(os.environ.get("P2PTRACE_FIRST_SEED", "1"))
 REFERENCE_SEEDS = max(SEEDS // 5, 20)
 
@@ -65,6 +66,16 @@ def draw(seed, events=(200, 5000)):
     return words + [flag for flag, chance in flags.items() if dice.random() < chance]
 
 
+def read(path, *words):
+    """What a reading command prints of a file."""
+    done = subprocess.run([P2PTRACE, *words, "-i", path], check=False, stdin=subprocess.DEVNULL,
+                          capture_output=True)
+    if done.returncode:
+        raise AssertionError(f"p2ptrace {shlex.join(words)} ended with status "
+                             f"{done.returncode}: {done.stderr.decode()}")
+    return done.stdout
+
+
 class Recording:
     """A generated file and its truth, in a folder of its own."""
 
@@ -85,13 +96,18 @@ class Recording:
         self.folder.cleanup()
 
     def read(self, *words):
-        """What a reading command prints of the file."""
-        done = subprocess.run([P2PTRACE, *words, "-i", self.path], check=False,
-                              stdin=subprocess.DEVNULL, capture_output=True)
+        return read(self.path, *words)
+
+    def convert(self, version, compression):
+        """From now on as trace-cmd writes it, which leaves out p2ptrace's own option."""
+        other = os.path.join(self.folder.name, "converted.dat")
+        words = ["trace-cmd", "convert", "-i", self.path, "-o", other, "--file-version",
+                 str(version), "--compression", compression]
+        done = subprocess.run(words, check=False, capture_output=True)
         if done.returncode:
-            raise AssertionError(f"p2ptrace {shlex.join(words)} ended with status "
-                                 f"{done.returncode}: {done.stderr.decode()}")
-        return done.stdout
+            raise AssertionError(f"{shlex.join(words)}: {done.stderr.decode()}")
+        self.path = other
+        self.command += f"; then converted to version {version}, compression {compression}"
 
 
 # --- comparing ---
@@ -220,13 +236,29 @@ def check_seed(seed, events=(200, 5000)):
         return describe(recording, differences)
 
 
+def check_converted(seed):
+    """The same events as trace-cmd writes them."""
+    differences = Differences()
+    words = [word for word in draw(seed) if word != "--foreign"] + ["--foreign"]
+    with Recording(words) as recording:
+        recording.convert(*((6, "none"), (7, "none"), (7, "zstd"))[seed % 3])
+        report, leaks = same_for_all_threads(differences, recording)
+        compare_report(differences, recording.truth, report)
+        compare_leaks(differences, recording.truth, leaks)
+        return describe(recording, differences)
+
+
+def compare_reference(differences, path):
+    """The slow reference, from trace-cmd's text, against the report."""
+    document = reference.analyse(path)
+    compare_report(differences, document, json.loads(read(path, "report", "--json")))
+    compare_leaks(differences, document, json.loads(read(path, "leaks", "--json")))
+
+
 def check_reference(seed):
-    """The slow reference, from trace-cmd's text, against the report and the truth."""
     differences = Differences()
     with Recording(draw(seed, events=(200, 1500))) as recording:
-        document = reference.analyse(recording.path)
-        compare_report(differences, document, json.loads(recording.read("report", "--json")))
-        compare_leaks(differences, document, json.loads(recording.read("leaks", "--json")))
+        compare_reference(differences, recording.path)
         return describe(recording, differences)
 
 
@@ -262,6 +294,23 @@ class Seeds(unittest.TestCase):
         """Large enough to be read in several stretches of time."""
         self.try_all(lambda seed: check_seed(seed, (150000, 400000)),
                      range(FIRST_SEED, FIRST_SEED + max(SEEDS // 25, 4)))
+
+
+    def test_as_trace_cmd_writes_them(self):
+        self.try_all(check_converted, range(FIRST_SEED, FIRST_SEED + REFERENCE_SEEDS))
+
+
+class Fixtures(unittest.TestCase):
+    """The recordings of real events that are kept."""
+
+    def test_slow_reference(self):
+        paths = sorted(glob.glob(os.path.join(ROOT, "tests/fixtures/**/*.dat"), recursive=True))
+        self.assertTrue(paths)
+        for path in paths:
+            with self.subTest(path):
+                differences = Differences()
+                compare_reference(differences, path)
+                self.assertEqual(differences.lines, [])
 
 
 if __name__ == "__main__":
