@@ -18,6 +18,7 @@
 struct filter_spec {
 	const char *provider; /* -P: names, comma-separated, * and ? match; NULL: any */
 	const char *client; /* --client: the same; allocations have none and pass */
+	const char *comm; /* --comm: names of tasks, the same */
 	const char *kernel; /* -f: text in the kernel's filter language; NULL: none */
 };
 

@@ -40,6 +40,7 @@ enum private_key {
 	PRIVATE_FILTER_PID, /* "filter_pid": -p, comma-separated */
 	PRIVATE_FILTER_PROVIDER, /* "filter_provider": -P */
 	PRIVATE_FILTER_CLIENT, /* "filter_client": --client */
+	PRIVATE_FILTER_COMM, /* "filter_comm": --comm */
 	PRIVATE_FILTER, /* "filter": -f, the kernel filter's text */
 	PRIVATE_TGID, /* "tgid", several: TID TGID, a thread and its process */
 	PRIVATE_LIVENESS, /* "liveness": 1: the "alive" lines are complete */

@@ -12,7 +12,7 @@
  * event-fork: exact from the first instruction of a child on), while ends, which
  * run in interrupts and kernel threads, are recorded unrestricted in the first.
  *
- * Source: src/session/session.c, clock.c, attach.c
+ * Source: src/session/session.c, clock.c, attach.c, extra.c
  */
 #ifndef P2PTRACE_SESSION_H
 #define P2PTRACE_SESSION_H
@@ -32,6 +32,16 @@ struct pid_list {
 	size_t count;
 };
 
+/* An event of any system, recorded beside. */
+struct extra_event {
+	char *system, *name; /* malloc'd */
+};
+
+struct extra_events {
+	struct extra_event *events;
+	size_t count;
+};
+
 struct session_options {
 	const char *source; /* "auto", "tracepoint", ... */
 	const char *system; /* NULL: search */
@@ -40,6 +50,8 @@ struct session_options {
 	bool no_overwrite; /* when full, the newest events are dropped, not the oldest */
 	bool stacks; /* kernel stacks of what begins, see stacks.h */
 	struct pid_list pids;
+	bool no_inherit; /* not what the processes start from now on */
+	struct extra_events extra;
 	struct filter_spec filter;
 };
 
@@ -73,6 +85,8 @@ struct session {
 	uint64_t start, stop; /* stamps around tracing, 0 before */
 	int64_t wall_offset; /* ns from the trace clock to UTC, see clock.ns */
 	bool pids_global; /* see pids_are_global() */
+	const struct extra_events *extra; /* of the options */
+	bool inherit; /* the kernel's list of processes follows forks and exits */
 	bool beside_exit, beside_rename; /* sched_process_exit, task_rename are recorded too */
 };
 
@@ -96,7 +110,7 @@ int session_stats(const struct session *session, size_t instance, unsigned int c
 /* Bytes of the buffer of one CPU in one instance, of a machine with so much memory. */
 uint64_t session_default_buffer(uint64_t memory, size_t cpus, size_t instances);
 
-/* Whether any of `pids` or their children still runs; true without pids. */
+/* Whether any of those that are followed still runs; true without pids. */
 bool session_has_targets(const struct session *session);
 
 /* ---- clock.c ---- */
@@ -119,9 +133,20 @@ int64_t trace_clock_boot_offset(const struct session *session);
 int pid_list_parse(const char *text, struct pid_list *list, struct p2p_error *err);
 
 /* Restricts an instance to processes, their threads and descendants, those there are
- * and those to come. */
-int attach_pids(const struct instance *instance, const struct pid_list *pids,
+ * and those to come; without `inherit` to the threads there are. */
+int attach_pids(const struct instance *instance, const struct pid_list *pids, bool inherit,
 		struct p2p_error *err);
+
+/* ---- extra.c ---- */
+
+/* Adds "SYSTEM:EVENT". */
+int extra_events_add(struct extra_events *extra, const char *text, struct p2p_error *err);
+void extra_events_free(struct extra_events *extra);
+
+/* Whether one of them is recorded for another reason already. */
+bool extra_event_is_there(const struct session *session, const struct extra_event *event);
+
+int extra_events_enable(const struct session *session, struct p2p_error *err);
 
 /* Whether numbers of processes mean here what they mean to the kernel's tracing: not
  * so in a pid namespace of its own. */

@@ -24,7 +24,8 @@
 #include "p2ptrace/output.h"
 #include "p2ptrace/session.h"
 
-enum spool_priority { PRIORITY_REALTIME, PRIORITY_NICE, PRIORITY_NORMAL };
+/* Of the reader threads.  The best that is permitted, or what was asked for. */
+enum spool_priority { PRIORITY_BEST, PRIORITY_FIFO, PRIORITY_NICE, PRIORITY_NORMAL };
 
 struct spool_lane {
 	struct spool *spool;
@@ -40,12 +41,12 @@ struct spool_lane {
 	int error; /* errno of what ended it early, 0: none */
 	unsigned char *rest; /* what lay in the pipe then, malloc'd */
 	size_t rest_bytes;
-	enum spool_priority priority;
 };
 
 struct spool {
 	const struct session *session;
 	const struct output *output;
+	enum spool_priority priority;
 	uint64_t head_room;
 	struct spool_lane *lanes; /* instance by instance, CPUs ascending */
 	size_t lane_count;
@@ -56,6 +57,9 @@ struct spool {
 
 /* The part (see output.h) of a lane, counted instance by instance. */
 void spool_part_name(const struct session *session, size_t lane, char part[32]);
+
+/* Whether this process may have it, without keeping it. */
+int spool_check_priority(enum spool_priority priority, struct p2p_error *err);
 
 int spool_open(struct spool *spool, const struct session *session, const struct output *output,
 	       uint64_t head_room, struct p2p_error *err);

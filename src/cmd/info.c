@@ -38,6 +38,7 @@ static const struct {
 	{ PRIVATE_FILTER_PID, "recorded only pids" },
 	{ PRIVATE_FILTER_PROVIDER, "recorded only providers" },
 	{ PRIVATE_FILTER_CLIENT, "recorded only clients" },
+	{ PRIVATE_FILTER_COMM, "recorded only comms" },
 	{ PRIVATE_FILTER, "kernel filter" },
 	{ PRIVATE_STACKS, "kernel stacks" },
 	{ PRIVATE_RECOVERED, "recovered" },

@@ -12,6 +12,24 @@
 #include "p2ptrace/recorder.h"
 #include "p2ptrace/text.h"
 
+static int parse_event(void *field, const char *value, struct p2p_error *err)
+{
+	return extra_events_add(field, value, err);
+}
+
+static int parse_priority(void *field, const char *value, struct p2p_error *err)
+{
+	static const char *const words[] = { "best", "fifo", "nice", "none" };
+	enum spool_priority *priority = field;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(value, words[i])) {
+			*priority = (enum spool_priority)i;
+			return 0;
+		}
+	return p2p_fail_usage(err, "'%s' is no priority (best, fifo, nice, none)", value);
+}
+
 #define AT(field) offsetof(struct recorder_options, field)
 
 static const struct option_spec record_options[] = {
@@ -25,8 +43,14 @@ static const struct option_spec record_options[] = {
 	  .offset = AT(session.filter.provider) },
 	{ OPTION_STRING, 0, "client", "NAME,...", "what begins for these clients",
 	  .offset = AT(session.filter.client) },
+	{ OPTION_STRING, 0, "comm", "NAME,...", "what tasks of these names begin",
+	  .offset = AT(session.filter.comm) },
+	{ OPTION_FLAG, 0, "no-inherit", NULL, "with -p: not what they start from now on",
+	  .offset = AT(session.no_inherit) },
 	{ OPTION_STRING, 'f', "filter", "FILTER", "a kernel event filter on what begins",
 	  .offset = AT(session.filter.kernel) },
+	{ OPTION_CALL, 'e', "event", "SYSTEM:EVENT", "this event too (several times)",
+	  .offset = AT(session.extra), .parse = parse_event },
 	{ OPTION_STRING, 'S', "source", "SOURCE", "auto, tracepoint or probe",
 	  .offset = AT(session.source) },
 	{ OPTION_STRING, 0, "system", "NAME", "the tracefs system that holds the events",
@@ -39,6 +63,8 @@ static const struct option_spec record_options[] = {
 	  .offset = AT(session.stacks) },
 	{ OPTION_STRING, 'C', "clock", "CLOCK", "the trace clock (default mono)",
 	  .offset = AT(session.clock) },
+	{ OPTION_CALL, 0, "prio", "PRIORITY", "of the readers: best, fifo, nice, none",
+	  .offset = AT(priority), .parse = parse_priority },
 	{ OPTION_U64, 0, "file-version", "6|7", "version of the trace.dat format (default 7)",
 	  .offset = AT(file_version) },
 	{ OPTION_STRING, 0, "user", "NAME", "run CMD as this user", .offset = AT(user) },
@@ -102,9 +128,27 @@ static int check_options(struct recorder_options *options, struct p2p_error *err
 		return p2p_fail_usage(err, "--file-version: 6 or 7");
 	if (options->user && !options->command)
 		return p2p_fail_usage(err, "--user says whom CMD runs as; there is no CMD");
+	if (options->session.no_inherit && !options->pids)
+		return p2p_fail_usage(err, "--no-inherit is about the processes of -p");
 	if (options->pids && pid_list_parse(options->pids, &options->session.pids, err))
 		return p2p_error_prefix(err, "-p");
 	return 0;
+}
+
+static int record(struct recorder_options *options, struct p2p_error *err)
+{
+	bool terminal = isatty(STDERR_FILENO);
+	struct recorder_summary summary;
+	int result;
+
+	if (check_options(options, err))
+		return -1;
+	result = recorder_run(options, terminal ? show_progress : NULL, &summary, err);
+	if (terminal)
+		fputs("\r\033[K", stderr);
+	show_summary(options, &summary);
+	recorder_summary_release(&summary);
+	return result;
 }
 
 static int run_record(int argc, char **argv, struct p2p_error *err)
@@ -112,25 +156,18 @@ static int run_record(int argc, char **argv, struct p2p_error *err)
 	struct recorder_options options = { .output = "p2ptrace.dat",
 					    .file_version = 7,
 					    .session = { .source = "auto", .clock = "mono" } };
-	bool terminal = isatty(STDERR_FILENO);
-	struct recorder_summary summary;
 	int rest_count, result;
 	char **rest;
 
-	if (options_parse(argc, argv, record_options, true, &options, &rest, &rest_count, err))
-		return -1;
-	if (rest_count) {
+	result = options_parse(argc, argv, record_options, true, &options, &rest, &rest_count, err);
+	if (!result && rest_count) {
 		rest[rest_count] = NULL;
 		options.command = rest;
 	}
-	if (check_options(&options, err))
-		return -1;
-	result = recorder_run(&options, terminal ? show_progress : NULL, &summary, err);
-	if (terminal)
-		fputs("\r\033[K", stderr);
-	show_summary(&options, &summary);
-	recorder_summary_release(&summary);
+	if (!result)
+		result = record(&options, err);
 	free(options.session.pids.pids);
+	extra_events_free(&options.session.extra);
 	return result;
 }
 

@@ -88,7 +88,8 @@ static int add_children(struct pid_list *processes, const char *task)
 }
 
 /* The threads of one process to `threads`, their children to `processes`. */
-static int add_process(struct pid_list *processes, struct pid_list *threads, uint32_t pid)
+static int add_process(struct pid_list *processes, struct pid_list *threads, uint32_t pid,
+		       bool inherit)
 {
 	struct dirent *entry;
 	char path[32], task[300];
@@ -107,7 +108,7 @@ static int add_process(struct pid_list *processes, struct pid_list *threads, uin
 		snprintf(task, sizeof(task), "%s/%s", path, entry->d_name);
 		if (!contains(threads, tid))
 			result = append(threads, tid);
-		if (!result)
+		if (!result && inherit)
 			result = add_children(processes, task);
 	}
 	closedir(dir);
@@ -115,7 +116,7 @@ static int add_process(struct pid_list *processes, struct pid_list *threads, uin
 }
 
 /* `processes` grows while it is walked: descendants of descendants. */
-static int collect(const struct pid_list *roots, struct pid_list *threads)
+static int collect(const struct pid_list *roots, struct pid_list *threads, bool inherit)
 {
 	struct pid_list processes = { NULL, 0 };
 	int result = 0;
@@ -123,7 +124,7 @@ static int collect(const struct pid_list *roots, struct pid_list *threads)
 	for (size_t i = 0; i < roots->count && !result; i++)
 		result = append(&processes, roots->pids[i]);
 	for (size_t i = 0; i < processes.count && !result; i++)
-		result = add_process(&processes, threads, processes.pids[i]);
+		result = add_process(&processes, threads, processes.pids[i], inherit);
 	free(processes.pids);
 	return result;
 }
@@ -153,16 +154,17 @@ static int add_to_kernel(const struct instance *instance, const struct pid_list 
  * nothing new appears: a child of a task that is listed is followed by the kernel,
  * one of a task not listed yet is found by the next look.
  */
-int attach_pids(const struct instance *instance, const struct pid_list *pids, struct p2p_error *err)
+int attach_pids(const struct instance *instance, const struct pid_list *pids, bool inherit,
+		struct p2p_error *err)
 {
 	struct pid_list threads = { NULL, 0 };
 	size_t told = 0;
 	int result;
 
-	if (instance_write(instance, "options/event-fork", "1", err))
+	if (inherit && instance_write(instance, "options/event-fork", "1", err))
 		return -1;
 	do {
-		result = collect(pids, &threads) ? p2p_fail(err, "no memory") : 0;
+		result = collect(pids, &threads, inherit) ? p2p_fail(err, "no memory") : 0;
 		if (result || threads.count == told)
 			break;
 		result = add_to_kernel(instance, &threads, told, err);

@@ -35,8 +35,8 @@ static void __attribute__((format(printf, 2, 3))) add(struct clause *to, const c
 		to->used += (size_t)length;
 }
 
-/* The field that names a device; `names` as of p2p_field_aliases(). */
-static const char *device_field(const struct event_format *format, const char *const *names)
+/* The field that holds such a name; `names` as of p2p_field_aliases(). */
+static const char *name_field(const struct event_format *format, const char *const *names)
 {
 	for (; names && *names; names++) {
 		const struct event_field *field = event_format_field(format, *names);
@@ -82,16 +82,14 @@ static void add_match(struct clause *to, const char *field, const char *name, si
 static int check_name(const char *name, size_t length, struct p2p_error *err)
 {
 	if (!length || length >= NAME_ROOM)
-		return p2p_fail_usage(err, "a device name that is %s",
-				      length ? "too long" : "empty");
+		return p2p_fail_usage(err, "a name that is %s", length ? "too long" : "empty");
 	for (size_t i = 0; i < length; i++)
 		if (name[i] == '"' || name[i] == '\\' || !isprint((unsigned char)name[i]))
-			return p2p_fail_usage(err, "'%.*s' is no device name", (int)length, name);
+			return p2p_fail_usage(err, "'%.*s' is no possible name", (int)length, name);
 	return 0;
 }
 
-static int add_devices(struct clause *to, const char *field, const char *names,
-		       struct p2p_error *err)
+static int add_names(struct clause *to, const char *field, const char *names, struct p2p_error *err)
 {
 	add(to, "%s(", to->used ? " && " : "");
 	for (const char *at = names;; at++) {
@@ -118,12 +116,21 @@ static int add_device_filter(struct clause *to, const struct event_format *forma
 
 	if (!names)
 		return 0;
-	field = device_field(format, fields);
+	field = name_field(format, fields);
 	if (!field) {
 		*unfiltered = true;
 		return 0;
 	}
-	return add_devices(to, field, names, err);
+	return add_names(to, field, names, err);
+}
+
+/* The task's name as the event tells it, else the kernel's own for who runs. */
+static int add_task_filter(struct clause *to, const struct event_format *format,
+			   enum event_kind kind, const char *names, struct p2p_error *err)
+{
+	const char *field = name_field(format, p2p_field_aliases(P2P_COMM, kind));
+
+	return names ? add_names(to, field ? field : "COMM", names, err) : 0;
 }
 
 int filter_build(const struct filter_spec *spec, enum event_kind kind, const char *format_text,
@@ -144,6 +151,8 @@ int filter_build(const struct filter_spec *spec, enum event_kind kind, const cha
 	if (!result && kind != KIND_ALLOC)
 		result = add_device_filter(&clause, format, p2p_field_aliases(P2P_CLIENT, kind),
 					   spec->client, unfiltered, err);
+	if (!result)
+		result = add_task_filter(&clause, format, kind, spec->comm, err);
 	event_format_free(format);
 	if (!result && clause.full)
 		return p2p_fail_usage(err,

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "p2ptrace/recorder.h"
+#include "p2ptrace/rows.h"
 #include "p2ptrace/trace_write.h"
 
 struct metadata_texts {
@@ -65,6 +66,13 @@ static int add_ftrace_formats(struct metadata_texts *texts, const struct instanc
 	return result;
 }
 
+static int compare_systems(const void *a, const void *b)
+{
+	const struct write_format *left = a, *right = b;
+
+	return strcmp(left->system, right->system);
+}
+
 static int add_formats(struct metadata_texts *texts, const struct session *session,
 		       struct p2p_error *err)
 {
@@ -80,6 +88,15 @@ static int add_formats(struct metadata_texts *texts, const struct session *sessi
 		return -1;
 	if (session->beside_rename && add_format(texts, instance, "task", "task_rename", err))
 		return -1;
+	for (size_t i = 0; i < session->extra->count; i++) {
+		const struct extra_event *extra = &session->extra->events[i];
+
+		if (!extra_event_is_there(session, extra) &&
+		    add_format(texts, instance, extra->system, extra->name, err))
+			return -1;
+	}
+	/* The file groups them. */
+	rows_sort(texts->formats, texts->format_count, sizeof(*texts->formats), compare_systems);
 	return 0;
 }
 
@@ -159,6 +176,8 @@ static void add_filters(FILE *to, const struct recorder_options *options)
 		private_add(to, PRIVATE_FILTER_PROVIDER, "%s", filter->provider);
 	if (filter->client)
 		private_add(to, PRIVATE_FILTER_CLIENT, "%s", filter->client);
+	if (filter->comm)
+		private_add(to, PRIVATE_FILTER_COMM, "%s", filter->comm);
 	if (filter->kernel)
 		private_add(to, PRIVATE_FILTER, "%s", filter->kernel);
 }

@@ -191,6 +191,8 @@ static int prepare(struct recorder *recorder, const sigset_t *mask, struct p2p_e
 {
 	const struct recorder_options *options = recorder->options;
 
+	if (spool_check_priority(options->priority, err))
+		return -1;
 	/* CMD is forked first: it must hold nothing of the tracing. */
 	if (options->command &&
 	    workload_prepare(&recorder->workload, options->command, options->user, mask, err))
@@ -206,6 +208,7 @@ static int prepare(struct recorder *recorder, const sigset_t *mask, struct p2p_e
 		       err) ||
 	    reserve_ballast(recorder, err))
 		return -1;
+	recorder->spool.priority = options->priority;
 	recorder->stats = calloc(recorder->spool.lane_count, sizeof(*recorder->stats));
 	recorder->unsaved = calloc(recorder->spool.lane_count, sizeof(*recorder->unsaved));
 	recorder->stat_texts = calloc(recorder->spool.lane_count, sizeof(char *));

@@ -277,7 +277,7 @@ static int enable_events(struct session *session, struct p2p_error *err)
 			return -1;
 	}
 	enable_beside(session);
-	return 0;
+	return extra_events_enable(session, err);
 }
 
 /* ---- the whole ---- */
@@ -303,8 +303,8 @@ static int open_all(struct session *session, const struct session_options *optio
 	    check_pids(session, &options->pids, err) || create_instances(session, options, err) ||
 	    trace_clock_open(session, options->clock, err))
 		return -1;
-	if (options->pids.count &&
-	    attach_pids(&session->instances[SESSION_BEGINS], &options->pids, err))
+	if (options->pids.count && attach_pids(&session->instances[SESSION_BEGINS], &options->pids,
+					       !options->no_inherit, err))
 		return -1;
 	if (set_filters(session, &options->filter, err))
 		return -1;
@@ -317,7 +317,9 @@ static int open_all(struct session *session, const struct session_options *optio
 int session_open(struct session *session, const struct session_options *options,
 		 struct p2p_error *err)
 {
-	*session = (struct session){ .tracefs = { -1, -1 } };
+	*session = (struct session){ .tracefs = { -1, -1 },
+				     .extra = &options->extra,
+				     .inherit = !options->no_inherit };
 	if (!open_all(session, options, err))
 		return 0;
 	session_close(session);
@@ -394,6 +396,22 @@ int session_stats(const struct session *session, size_t instance, unsigned int c
 	return 0;
 }
 
+/* Without event-fork the kernel's list stays as it is. */
+static bool any_runs(const char *pids)
+{
+	char path[32];
+
+	for (const char *line = pids; *line >= '0' && *line <= '9'; line++) {
+		snprintf(path, sizeof(path), "/proc/%lu", strtoul(line, NULL, 10));
+		if (!access(path, F_OK))
+			return true;
+		line += strcspn(line, "\n");
+		if (!*line)
+			break;
+	}
+	return false;
+}
+
 bool session_has_targets(const struct session *session)
 {
 	char *text;
@@ -402,7 +420,7 @@ bool session_has_targets(const struct session *session)
 	if (session->instance_count <= SESSION_BEGINS)
 		return true;
 	text = instance_read(&session->instances[SESSION_BEGINS], "set_event_pid", NULL);
-	any = text && text[0] >= '0' && text[0] <= '9';
+	any = text && (session->inherit ? text[0] >= '0' && text[0] <= '9' : any_runs(text));
 	free(text);
 	return any;
 }

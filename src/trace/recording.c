@@ -213,6 +213,7 @@ int recording_read(struct recording *recording, const struct trace_file *file,
 	recording->filtered = recording->values[PRIVATE_FILTER_PID] ||
 			      recording->values[PRIVATE_FILTER_PROVIDER] ||
 			      recording->values[PRIVATE_FILTER_CLIENT] ||
+			      recording->values[PRIVATE_FILTER_COMM] ||
 			      recording->values[PRIVATE_FILTER];
 	recording->flight_recorder = value_number(recording, PRIVATE_FLIGHT_RECORDER) != 0;
 	recording->recovered = value_number(recording, PRIVATE_RECOVERED) != 0;

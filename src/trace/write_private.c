@@ -23,6 +23,7 @@ const char *const private_key_names[PRIVATE_KEYS] = {
 	[PRIVATE_FILTER_PID] = "filter_pid",
 	[PRIVATE_FILTER_PROVIDER] = "filter_provider",
 	[PRIVATE_FILTER_CLIENT] = "filter_client",
+	[PRIVATE_FILTER_COMM] = "filter_comm",
 	[PRIVATE_FILTER] = "filter",
 	[PRIVATE_TGID] = "tgid",
 	[PRIVATE_LIVENESS] = "liveness",

@@ -471,6 +471,42 @@ class FilterTest(RecordTest):
             self.record(group, "-P", name, status=2)
         self.assert_nothing_left()
 
+    def test_comm(self):
+        """By the name of who runs, where events do not tell one of their own."""
+        group = self.define()
+        script = (f"{rig.RIG} run --events 2000 --comm mine --truth {self.path}.1; "
+                  f"{rig.RIG} run --events 2000 --comm other --truth {self.path}.2")
+        self.record(group, "--comm", "mi*,nobody", "--", "sh", "-c", script)
+        mine, other = rig.load(self.path + ".1"), rig.load(self.path + ".2")
+        read = rig.trace_cmd_count(self.path)
+        for begin in ("alloc", "map", "map_type_change"):
+            self.assertEqual(read[begin], mine["events"][begin], begin)
+        for end in ("free", "unmap"):
+            self.assertEqual(read[end], mine["events"][end] + other["events"][end], end)
+        self.assertEqual(only(private_option(self.path), "filter_comm"), "mi*,nobody")
+        rig.assert_report(self, mine, self.without_foreign(rig.report(self.path)))
+        self.record(group, "--comm", "", status=2)
+
+    @staticmethod
+    def without_foreign(document):
+        document["events"]["foreign"] = 0
+        return document
+
+    def test_no_inherit(self):
+        """What a chosen process starts later is not followed."""
+        group = self.define()
+        script = f"read go; {rig.RIG} run --events 2000 --truth {self.path}.truth"
+        with subprocess.Popen(["sh", "-c", script + "; true"], stdin=subprocess.PIPE) as shell:
+            recording = rig.Recording(self.path, group, "-p", shell.pid, "--no-inherit")
+            self.addCleanup(recording.process.kill)
+            shell.communicate(b"\n")
+        errors = recording.process.communicate(timeout=20)[1]
+        self.assertEqual(recording.process.returncode, 0, errors)
+        read = rig.trace_cmd_count(self.path)
+        self.assertEqual(read["map"], 0)
+        self.assertEqual(read["unmap"], rig.load(self.path + ".truth")["events"]["unmap"])
+        self.record(group, "--no-inherit", status=2)
+
     def test_pid_follows_threads_and_children(self):
         """A shell that starts short-lived, many-threaded children; others work beside."""
         group = self.define()
@@ -541,6 +577,75 @@ class FilterTest(RecordTest):
         self.assertNotIn("liveness", told)
         self.assertNotIn("alive", told)
         self.assertNotIn("tgid", told)
+
+
+class ExtraTest(RecordTest):
+    def check(self, version):
+        group = self.define()
+        truth, _ = self.record_rig(
+            group, "--file-version", version, "-e", "sched:sched_switch", "-e",
+            "task:task_newtask", "-e", "sched:sched_switch", "-e", "sched:sched_process_exit",
+            "-e", f"{group.name}:p2p_dma_map", workload=("--events", 5000, "--threads", 2))
+        names = collections.Counter(re.search(r": (\w+): ", line).group(1)
+                                    for line in trace_cmd_lines(self.path))
+        self.assertGreater(names["sched_switch"], 0)
+        self.assertGreaterEqual(names["task_newtask"], 2)
+        self.assertGreaterEqual(names["sched_process_exit"], 1)
+        self.assertEqual(rig.trace_cmd_count(self.path), counts(truth))
+        document = rig.report(self.path)
+        self.assertEqual(document["events"]["total"], truth["events"]["total"])
+        self.assertEqual(document["events"]["other"],
+                         sum(names.values()) - truth["events"]["total"])
+
+    def test_version_7(self):
+        self.check(7)
+
+    def test_version_6(self):
+        self.check(6)
+
+    def test_what_is_no_event(self):
+        group = self.define()
+        self.assertIn("no event sched:no_such", self.record(group, "-e", "sched:no_such",
+                                                            status=3).stderr)
+        for text in ("sched", ":x", "sched:", "../sched:x", "a:b:c", "sched:*"):
+            self.record(group, "-e", text, status=2)
+        self.assert_nothing_left()
+
+
+class PriorityTest(RecordTest):
+    def scheduling(self, *options):
+        """Policies and nice values of the reader threads."""
+        group = self.define()
+        recording = rig.Recording(self.path, group, *options)
+        found = set()
+        time.sleep(0.5)  # they choose it first of all, but they do so themselves
+        for task in os.listdir(f"/proc/{recording.process.pid}/task"):
+            with open(f"/proc/{recording.process.pid}/task/{task}/stat", encoding="ascii") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            if int(task) != recording.process.pid:
+                found.add((int(fields[38]), int(fields[16])))
+        recording.stop()
+        return found
+
+    def test_as_asked(self):
+        own = os.nice(0)
+        for priority, expected in (("best", (os.SCHED_FIFO, own)), ("fifo", (os.SCHED_FIFO, own)),
+                                   ("nice", (os.SCHED_OTHER, -20)),
+                                   ("none", (os.SCHED_OTHER, own))):
+            with self.subTest(priority=priority):
+                self.assertEqual(self.scheduling("--prio", priority), {expected})
+
+    def test_not_permitted(self):
+        """What was asked for by name is refused; the best there is is not."""
+        group = self.define()
+        for priority, status in (("fifo", 3), ("nice", 3), ("best", 0), ("none", 0)):
+            done = subprocess.run(
+                ["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice", rig.P2PTRACE,
+                 "record", "-o", self.path, "--system", group.name, "-d", "0.01", "--prio",
+                 priority], check=False, capture_output=True)
+            self.assertEqual(done.returncode, status, done.stderr)
+            self.assertEqual(b"CAP_SYS_NICE" in done.stderr, status == 3)
+        self.record(group, "--prio", "high", status=2)
 
 
 class StackTest(RecordTest):

@@ -107,6 +107,17 @@ static void test_aliases(void **state)
 	check(&spec, KIND_ALLOC, COMMON TEXT("dev") PRINT, "(dev == \"p\")", false);
 }
 
+/* The task's name is always there: the kernel has one of its own. */
+static void test_comm(void **state)
+{
+	const struct filter_spec spec = { .comm = "nvme,rd*" };
+
+	(void)state;
+	check(&spec, KIND_MAP, map_format, "(COMM == \"nvme\" || COMM ~ \"rd*\")", false);
+	check(&spec, KIND_ALLOC, COMMON TEXT("comm") PRINT, "(comm == \"nvme\" || comm ~ \"rd*\")",
+	      false);
+}
+
 static void test_absent_or_number(void **state)
 {
 	const struct filter_spec spec = { .provider = "p" };
@@ -124,9 +135,9 @@ static void test_refused(void **state)
 	check_refused(&(struct filter_spec){ .client = "" }, "empty");
 	check_refused(&(struct filter_spec){ .client = "a,,b" }, "empty");
 	check_refused(&(struct filter_spec){ .client = "a," }, "empty");
-	check_refused(&(struct filter_spec){ .client = "a\"b" }, "no device name");
-	check_refused(&(struct filter_spec){ .client = "a\\b" }, "no device name");
-	check_refused(&(struct filter_spec){ .client = "a\nb" }, "no device name");
+	check_refused(&(struct filter_spec){ .client = "a\"b" }, "no possible name");
+	check_refused(&(struct filter_spec){ .client = "a\\b" }, "no possible name");
+	check_refused(&(struct filter_spec){ .client = "a\nb" }, "no possible name");
 	memset(many, 'a', sizeof(many) - 1);
 	many[sizeof(many) - 1] = '\0';
 	check_refused(&(struct filter_spec){ .client = many }, "too long");
@@ -145,6 +156,7 @@ int main(void)
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_all_together),
 		cmocka_unit_test(test_aliases),
+		cmocka_unit_test(test_comm),
 		cmocka_unit_test(test_absent_or_number),
 		cmocka_unit_test(test_refused),
 	};
