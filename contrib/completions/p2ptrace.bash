@@ -11,6 +11,10 @@ _p2ptrace() {
 		words=$(p2ptrace --list-commands 2>/dev/null)
 	elif [[ $word == -* ]]; then
 		words="$(p2ptrace --list-options "$command" 2>/dev/null) --help"
+	elif [ "$command" = explain ]; then
+		# Names of devices; addresses hold colons, at which bash divides words.
+		words=$(find -L /sys/class/{nvme,net,drm,infiniband,accel} -mindepth 2 -maxdepth 2 \
+			-name device 2>/dev/null | cut -d/ -f5 | grep -v -- '-')
 	else
 		# A file, or a value that only the user knows.
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")

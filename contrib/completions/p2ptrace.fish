@@ -24,3 +24,14 @@ end
 complete -c p2ptrace -n __p2ptrace_wants_command -f -a '(p2ptrace --list-commands 2>/dev/null)'
 complete -c p2ptrace -n 'test (count (commandline -opc)) -eq 1' -f -a 'help --version --help'
 complete -c p2ptrace -n __p2ptrace_wants_option -f -a '(__p2ptrace_options)'
+
+function __p2ptrace_devices
+    for path in /sys/class/{nvme,net,drm,infiniband,accel}/*/device
+        basename (dirname $path)
+    end
+    for path in /sys/bus/pci/devices/*
+        basename $path
+    end
+end
+
+complete -c p2ptrace -n 'test "$(__p2ptrace_command)" = explain' -f -a '(__p2ptrace_devices)'

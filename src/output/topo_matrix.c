@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "p2ptrace/rows.h"
 #include "p2ptrace/table.h"
@@ -102,6 +103,9 @@ static void print_legend(const struct topo_view *view, const bool used[P2P_TYPES
 		if (used[order[i]])
 			fprintf(out, "  %-4s  %s\n", codes[order[i]].code, codes[order[i]].words);
 	fputs("  Rows are providers, columns clients; numbers are the kernel's distance.\n", out);
+	if (used[P2P_TYPE_UNKNOWN] && !view->system->topology.root.captured && geteuid())
+		fputs("  Run as root: ACS, on which most answers hang, cannot be read without.\n",
+		      out);
 	if (view->nobody_provides)
 		fputs("  No device here has memory to offer to peers: the rows are all devices.\n",
 		      out);
