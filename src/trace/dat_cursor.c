@@ -112,11 +112,15 @@ char *dat_string(struct dat_cursor *cursor, size_t limit)
 	for (;;) {
 		char *more = used % 64 ? text : realloc(text, used + 64);
 
-		if (!more || used >= limit) {
-			dat_fail(cursor, more ? "a string without an end" : "no memory");
+		if (!more) {
+			dat_fail(cursor, "no memory");
 			break;
 		}
 		text = more;
+		if (used == limit) {
+			dat_fail(cursor, "a string without an end");
+			break;
+		}
 		dat_bytes(cursor, text + used, 1);
 		if (cursor->failed)
 			break;

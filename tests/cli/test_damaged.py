@@ -384,6 +384,15 @@ class Hostile(DamageTest):
         good = dat.build(form="compress zstd\n")
         self.refuse(good.replace(b"zstd\0", b"lz4x\0", 1), "lz4x")
 
+    def test_strings_without_an_end(self):
+        """Longer than any reader takes, just as long, and up to the end of the file."""
+        good = dat.build()
+        for length in (15, 16, 17, 63, 64, 65, 127, 128, 4095, 4096, 4097, 100000):
+            self.refuse(good[:10] + b"7" * length + good[11:])
+            self.refuse(good[:18] + b"n" * length + good[22:])
+            self.refuse(good.replace(b"p2pdma\0", b"p" * length, 1)[:-100])
+            self.refuse(good[:18] + b"n" * length)
+
     def test_event_without_a_format(self):
         data = dat.build(dat.SCRIPT + "event foo 999 x:u4\n5000 0 foo x=1\n")
         data = data.replace(b"ID: 999\n", b"ID: 998\n")
