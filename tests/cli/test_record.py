@@ -275,8 +275,8 @@ class LossTest(RecordTest):
         try:
             path = os.path.join(disk, "x.dat")
             done = rig.p2ptrace("record", "-o", path, "--system", group.name, "--file-version",
-                                version, "--", rig.RIG, "run", "--events", 1000000, "--threads",
-                                2, "--truth", "/dev/null", status=3)
+                                version, "--", rig.RIG, "run", "--events", 1000000, "--threads", 2,
+                                status=3)
             self.assertIn("No space left on device", done.stderr)
             self.assertIn("is still running", done.stderr)
             events, lost = summary(done.stderr)
@@ -544,7 +544,7 @@ class FilterTest(RecordTest):
     def test_pid_of_what_runs_already(self):
         """Threads and children that are there before the recorder."""
         group = self.define()
-        script = f"{rig.RIG} run --seconds 120 --rate 5000 --threads 2 --truth /dev/null & wait"
+        script = f"{rig.RIG} run --seconds 120 --rate 5000 --threads 2 >/dev/null & wait"
         with subprocess.Popen(["sh", "-c", script], stdin=subprocess.DEVNULL,
                               start_new_session=True) as shell:
             try:

@@ -180,8 +180,8 @@ class KillTest(RecoverTest):
     def test_at_random_moments(self):
         choose = random.Random(SEED)
         recovered = 0
-        with subprocess.Popen([rig.RIG, "run", "--seconds", str(20 * KILLS), "--rate", "40000",
-                               "--truth", "/dev/null"], stdin=subprocess.DEVNULL) as load:
+        with subprocess.Popen([rig.RIG, "run", "--seconds", str(20 * KILLS), "--rate", "40000"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as load:
             try:
                 for number in range(KILLS):
                     with self.subTest(run=number, seed=SEED):
@@ -233,7 +233,7 @@ class WhatItHoldsTest(RecoverTest):
         self.assertIn("=> uprobe_dispatcher", shown)
 
     def test_two_buffers(self):
-        script = f"read go; {rig.RIG} run --events 60000 --truth /dev/null; read end"
+        script = f"read go; {rig.RIG} run --events 60000 >/dev/null; read end"
         with subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE) as shell:
             recording = rig.Recording(self.path, self.group, "-p", shell.pid)
             shell.stdin.write(b"\n")
