@@ -38,6 +38,12 @@ static void print_device(const struct explanation *pair, const char *role,
 		fprintf(out, ", p2p pool %s", text);
 	else
 		fputs(", no p2p pool", out);
+	if (*device->iommu_group) {
+		fputs(", IOMMU group ", out);
+		text_print_safe(out, device->iommu_group);
+		fputs(*device->iommu_type ? " of type " : "", out);
+		text_print_safe(out, device->iommu_type);
+	}
 	if (device->physfn)
 		fprintf(out, ", virtual function of %s", device->physfn->name);
 	fputc('\n', out);

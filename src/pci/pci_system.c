@@ -17,6 +17,8 @@ const struct option_spec system_option_table[] = {
 	{ .kind = OPTION_END },
 };
 
+#define OLDEST_RULE KERNEL(6, 1)
+
 int system_open(struct pci_system *system, const struct system_options *given,
 		struct p2p_error *err)
 {
@@ -35,6 +37,8 @@ int system_open(struct pci_system *system, const struct system_options *given,
 	}
 	if (!given->kernel)
 		version = kernel_version_parse(system->topology.kernel);
+	if (version != KERNEL_NOT_KNOWN && version < OLDEST_RULE)
+		p2p_warn("the rule of kernels before 6.1 is not known; 6.1's is applied");
 	system->rule = (struct rule){ &system->topology, &system->list, version };
 	system->names = given->numeric ? NULL : pci_names_open();
 	return 0;

@@ -150,6 +150,9 @@ class Rule(Case):
         said = self.expect("nvme0", "nvme2", "UNKNOWN", 6)
         self.assertIn("--allow-list", said["blockers"][1]["fix"])
         self.assertIn("not a version", run("topo", "--kernel", "new", status=2))
+        done = subprocess.run([P2PTRACE, "topo", "--root", self.dir, "--kernel", "5.10"],
+                              capture_output=True, check=True, text=True)
+        self.assertIn("before 6.1 is not known", done.stderr)
 
     def test_list_of_the_user(self):
         self.machine()
