@@ -7,6 +7,9 @@
  * already has the final name is kept as NAME.old.  The directory is opened once.
  * Under sudo the files belong to the calling user.
  *
+ * For "-" they have no names at all, in $TMPDIR or /var/tmp, and publishing one writes
+ * it to standard output: a trace.dat points back and forth and cannot be made in a pipe.
+ *
  * Source: src/session/output.c
  */
 #ifndef P2PTRACE_OUTPUT_H
@@ -22,6 +25,7 @@ struct output {
 	const char *path; /* as given */
 	const char *name; /* its last component */
 	int dir;
+	bool unnamed; /* "-" */
 	char stem[64]; /* what the names of this recording's files have in common */
 };
 

@@ -24,6 +24,7 @@ struct recorder_options {
 	const char *output; /* path of the file */
 	uint64_t file_version; /* 6 or 7 */
 	enum spool_priority priority;
+	uint64_t max_bytes; /* of pages, 0: no end */
 	uint64_t duration_ns; /* 0: until a signal, or CMD's end */
 	char *const *command; /* CMD and its arguments, NULL: none */
 	const char *user; /* whom CMD runs as, NULL: as this program */

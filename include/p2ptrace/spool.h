@@ -51,7 +51,8 @@ struct spool {
 	struct spool_lane *lanes; /* instance by instance, CPUs ascending */
 	size_t lane_count;
 	int stop; /* eventfd: threads drain and end */
-	int failed; /* eventfd: readable once a thread ended early */
+	int enough; /* eventfd: readable once a thread ended early, or max_bytes are there */
+	uint64_t max_bytes; /* of pages in all, 0: no end */
 	bool keep; /* the files stay when it is closed: they are all there is */
 };
 

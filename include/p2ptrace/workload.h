@@ -27,9 +27,10 @@ struct workload {
 	int status; /* of waitpid(2), once ended */
 };
 
-/* Forks; `user` (NULL: as is) is whom to become, `mask` the signal mask to restore. */
+/* Forks; `user` (NULL: as is) is whom to become, `mask` the signal mask to restore.
+ * `stdout_taken`: its output goes to standard error. */
 int workload_prepare(struct workload *workload, char *const argv[], const char *user,
-		     const sigset_t *mask, struct p2p_error *err);
+		     const sigset_t *mask, bool stdout_taken, struct p2p_error *err);
 
 /* Lets it go; fails when it cannot be executed. */
 int workload_start(struct workload *workload, const char *name, struct p2p_error *err);

@@ -37,6 +37,8 @@ static const struct option_spec record_options[] = {
 	  .offset = AT(output) },
 	{ OPTION_DURATION, 'd', "duration", "SEC", "record for this long (10, 1.5s, 5m)",
 	  .offset = AT(duration_ns) },
+	{ OPTION_SIZE, 0, "max-size", "SIZE", "record until there are so many bytes (500M, 4G)",
+	  .offset = AT(max_bytes), .unit = 1 },
 	{ OPTION_STRING, 'p', "pid", "PID,...", "what these processes and their children begin",
 	  .offset = AT(pids) },
 	{ OPTION_STRING, 'P', "provider", "NAME,...", "what begins with these providers' memory",
@@ -114,7 +116,8 @@ static void show_summary(const struct recorder_options *options,
 		summary->total.events == 1 ? "" : "s",
 		text_bytes(bytes, sizeof(bytes), summary->total.bytes),
 		text_duration(time, sizeof(time), summary->total.elapsed_ns),
-		text_safe(name, sizeof(name), options->output),
+		strcmp(options->output, "-") ? text_safe(name, sizeof(name), options->output)
+					     : "standard output",
 		summary->total.lost ? text_count(lost, sizeof(lost), summary->total.lost)
 				    : "nothing");
 	show_losses(summary);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <stdio.h>
+#include <string.h>
 
 #include "p2ptrace/command.h"
 #include "p2ptrace/input.h"
@@ -49,6 +50,8 @@ static int run_recover(int argc, char **argv, struct p2p_error *err)
 	if (count > 1)
 		return p2p_fail_usage(err, "one file at a time ('%s' and '%s' given)", words[0],
 				      words[1]);
+	if (options.output && !strcmp(options.output, "-"))
+		return p2p_fail_usage(err, "-o -: what is recovered goes to a file");
 	path = count ? words[0] : INPUT_DEFAULT;
 	if (recover(path, options.output ? options.output : path, &recovery, err))
 		return -1;

@@ -37,6 +37,21 @@ static int check_replaceable(const struct output *output, struct p2p_error *err)
 						 : "a special file");
 }
 
+/* Files there go when they are closed, or with the process. */
+static int open_unnamed(struct output *output, struct p2p_error *err)
+{
+	const char *folder = getenv("TMPDIR");
+
+	if (isatty(STDOUT_FILENO))
+		return p2p_fail_usage(err, "-o -: standard output is a terminal");
+	if (!folder || !*folder)
+		folder = "/var/tmp";
+	output->unnamed = true;
+	output->dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return output->dir < 0 ? p2p_fail_errno(err, "-o -: cannot open the directory %s", folder)
+			       : 0;
+}
+
 static int open_directory(struct output *output, struct p2p_error *err)
 {
 	size_t length = (size_t)(output->name - output->path);
@@ -76,6 +91,10 @@ int output_open(struct output *output, const char *path, struct p2p_error *err)
 {
 	char name[NAME_MAX + 1];
 
+	if (!strcmp(path, "-")) {
+		*output = (struct output){ .path = path, .name = path, .dir = -1 };
+		return open_unnamed(output, err);
+	}
 	if (output_locate(output, path, err))
 		return -1;
 	if (make_stem(output)) {
@@ -137,6 +156,12 @@ int output_create(const struct output *output, const char *part, struct p2p_erro
 	char name[NAME_MAX + 1];
 	int fd = -1;
 
+	if (output->unnamed) {
+		fd = openat(output->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+		return fd >= 0 ? fd
+			       : p2p_fail_errno(err, "-o -: cannot make a file without a name "
+						     "(set TMPDIR to another directory)");
+	}
 	if (!part_name(output, part, name))
 		fd = openat(output->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			    0600);
@@ -163,11 +188,32 @@ int output_replace(const struct output *output, const char *part, const char *re
 	return renameat(output->dir, name, output->dir, old);
 }
 
+static int write_to_stdout(int fd, struct p2p_error *err)
+{
+	static char buffer[1 << 16];
+	off_t at = 0;
+	ssize_t got;
+
+	while ((got = pread(fd, buffer, sizeof(buffer), at)) > 0) {
+		for (ssize_t done = 0, written; done < got; done += written) {
+			written = write(STDOUT_FILENO, buffer + done, (size_t)(got - done));
+			if (written < 0 && errno == EINTR)
+				written = 0;
+			else if (written <= 0)
+				return p2p_fail_errno(err, "cannot write to standard output");
+		}
+		at += got;
+	}
+	return got < 0 ? p2p_fail_errno(err, "cannot read the recording back") : 0;
+}
+
 int output_publish(const struct output *output, const char *part, int fd, struct p2p_error *err)
 {
 	char name[NAME_MAX + 1], old[NAME_MAX + 5];
 	struct stat there;
 
+	if (output->unnamed)
+		return write_to_stdout(fd, err);
 	if (part_name(output, part, name))
 		return p2p_fail_errno(err, "-o %s", output->path);
 	if (give_to_caller(fd))
@@ -188,6 +234,6 @@ void output_remove(const struct output *output, const char *part)
 {
 	char name[NAME_MAX + 1];
 
-	if (output->dir >= 0 && !part_name(output, part, name))
+	if (output->dir >= 0 && !output->unnamed && !part_name(output, part, name))
 		unlinkat(output->dir, name, 0);
 }

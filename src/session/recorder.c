@@ -99,13 +99,13 @@ static void note_so_far(struct recorder *recorder, unsigned int seconds)
 	sidecar_update(recorder);
 }
 
-/* Until a signal, the time given, CMD's end, the end of -p's processes, or a fault
- * of a reader. */
+/* Until a signal, the time given, CMD's end, the end of -p's processes, enough bytes, or
+ * a fault of a reader. */
 static void wait_for_end(struct recorder *recorder, int signals,
 			 void (*progress)(const struct recorder_progress *now))
 {
 	struct pollfd events[] = { { .fd = signals, .events = POLLIN },
-				   { .fd = recorder->spool.failed, .events = POLLIN } };
+				   { .fd = recorder->spool.enough, .events = POLLIN } };
 	uint64_t began = recorder->began_ns, tick = began + TICK_NS, now;
 	uint64_t duration = recorder->options->duration_ns;
 	uint64_t end = duration ? began + duration : 0;
@@ -195,7 +195,8 @@ static int prepare(struct recorder *recorder, const sigset_t *mask, struct p2p_e
 		return -1;
 	/* CMD is forked first: it must hold nothing of the tracing. */
 	if (options->command &&
-	    workload_prepare(&recorder->workload, options->command, options->user, mask, err))
+	    workload_prepare(&recorder->workload, options->command, options->user, mask,
+			     !strcmp(options->output, "-"), err))
 		return -1;
 	if (output_open(&recorder->output, options->output, err) ||
 	    session_open(&recorder->session, &options->session, err))
@@ -209,6 +210,7 @@ static int prepare(struct recorder *recorder, const sigset_t *mask, struct p2p_e
 	    reserve_ballast(recorder, err))
 		return -1;
 	recorder->spool.priority = options->priority;
+	recorder->spool.max_bytes = options->max_bytes;
 	recorder->stats = calloc(recorder->spool.lane_count, sizeof(*recorder->stats));
 	recorder->unsaved = calloc(recorder->spool.lane_count, sizeof(*recorder->unsaved));
 	recorder->stat_texts = calloc(recorder->spool.lane_count, sizeof(char *));
@@ -352,6 +354,8 @@ static int finish(struct recorder *recorder, struct recorder_summary *summary,
 		instance_destroy(&session->instances[i]);
 	drop_ballast(recorder);
 	if (assemble(recorder, err)) {
+		if (recorder->output.unnamed)
+			return -1;
 		recorder->spool.keep = true;
 		return p2p_error_prefix(err,
 					"the recording is not put together ("

@@ -103,6 +103,9 @@ static int write_meta(struct recorder *recorder, struct p2p_error *err)
 
 int sidecar_open(struct recorder *recorder, struct p2p_error *err)
 {
+	/* What has no name is gone with the recorder. */
+	if (recorder->output.unnamed)
+		return 0;
 	recorder->sidecar.lock = output_create(&recorder->output, REMAINS_META, err);
 	if (recorder->sidecar.lock < 0)
 		return -1;
@@ -217,6 +220,8 @@ static void write_state(struct recorder *recorder, const char *part,
 	char *text = NULL;
 	size_t size;
 
+	if (sidecar->lock < 0)
+		return;
 	if (!make_state(recorder, part, placed, &text, &size) ||
 	    (sidecar->state && size == sidecar->state_size &&
 	     !memcmp(text, sidecar->state, size)) ||

@@ -81,13 +81,22 @@ static void save_rest(struct spool_lane *lane, size_t bytes)
 	}
 }
 
-static int fail_lane(struct spool_lane *lane, int error)
+/* Wakes who waits for the end. */
+static int say_enough(const struct spool *spool)
 {
 	const uint64_t one = 1;
 
+	return write(spool->enough, &one, sizeof(one)) == sizeof(one) ? 0 : errno;
+}
+
+static int fail_lane(struct spool_lane *lane, int error)
+{
+	int unsaid;
+
 	lane->error = error;
-	if (write(lane->spool->failed, &one, sizeof(one)) != sizeof(one))
-		lane->error = errno;
+	unsaid = say_enough(lane->spool);
+	if (unsaid)
+		lane->error = unsaid;
 	return -1;
 }
 
@@ -126,6 +135,8 @@ static int take_full_pages(struct spool_lane *lane)
 			return 0;
 		if (empty_pipe(lane, (size_t)got))
 			return -1;
+		if (lane->spool->max_bytes && spool_bytes(lane->spool) >= lane->spool->max_bytes)
+			say_enough(lane->spool);
 	}
 }
 
@@ -217,9 +228,9 @@ int spool_open(struct spool *spool, const struct session *session, const struct 
 
 	*spool = (struct spool){ .session = session, .output = output, .head_room = head_room };
 	spool->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	spool->failed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	spool->enough = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	spool->lanes = calloc(count, sizeof(*spool->lanes));
-	if (spool->stop < 0 || spool->failed < 0 || !spool->lanes) {
+	if (spool->stop < 0 || spool->enough < 0 || !spool->lanes) {
 		p2p_fail_errno(err, "cannot prepare the readers");
 		goto failed;
 	}
@@ -295,7 +306,7 @@ void spool_close(struct spool *spool)
 	spool->lanes = NULL;
 	spool->lane_count = 0;
 	close_if_open(&spool->stop);
-	close_if_open(&spool->failed);
+	close_if_open(&spool->enough);
 }
 
 uint64_t spool_bytes(const struct spool *spool)

@@ -59,7 +59,7 @@ static int find_user(const char *name, struct passwd **user, struct p2p_error *e
 }
 
 int workload_prepare(struct workload *workload, char *const argv[], const char *user_name,
-		     const sigset_t *mask, struct p2p_error *err)
+		     const sigset_t *mask, bool stdout_taken, struct p2p_error *err)
 {
 	struct passwd *user;
 	int go[2], failed[2];
@@ -79,6 +79,8 @@ int workload_prepare(struct workload *workload, char *const argv[], const char *
 	if (!workload->pid) {
 		close(go[1]);
 		close(failed[0]);
+		if (stdout_taken)
+			dup2(STDERR_FILENO, STDOUT_FILENO);
 		run_child(go[0], failed[1], argv, user, mask);
 	}
 	close(go[0]);

@@ -227,6 +227,74 @@ def tasks_forked():
         return next(int(line.split()[1]) for line in file if line.startswith("processes "))
 
 
+class StdoutTest(RecordTest):
+    """-o -: the file comes out at the stop, and no name is ever used."""
+
+    def command(self, group, *options):
+        return [rig.P2PTRACE, "record", "-o", "-", "--system", group.name, *options]
+
+    def settings(self):
+        return {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE,
+                "env": dict(os.environ, TMPDIR=self.folder)}
+
+    def check(self, version):
+        group = self.define()
+        truth = os.path.join(self.folder, "truth.json")
+        with open(self.path, "wb") as out:
+            done = subprocess.run(
+                self.command(group, "--file-version", version, "--", rig.RIG, "run", "--events",
+                             "100000", "--threads", "2", "--truth", truth),
+                check=True, stdout=out, **self.settings())
+        self.assertRegex(done.stderr.decode(), "recorded .* to standard output; nothing lost")
+        self.assertEqual(rig.trace_cmd_count(self.path), counts(rig.load(truth)))
+        os.unlink(truth)
+        self.assert_nothing_left("x.dat")
+
+    def test_version_7(self):
+        self.check("7")
+
+    def test_version_6(self):
+        self.check("6")
+
+    def test_through_a_pipe(self):
+        """Into a reading command; what CMD prints does not get between."""
+        group = self.define()
+        with subprocess.Popen(self.command(group, "--", "sh", "-c",
+                                           f"echo words; {rig.RIG} run --events 3000"),
+                              stdout=subprocess.PIPE, **self.settings()) as recorder:
+            read = subprocess.run([rig.P2PTRACE, "report", "--json", "-i", "-"], check=True,
+                                  stdin=recorder.stdout, capture_output=True)
+            errors = recorder.stderr.read().decode()
+            self.assertEqual(recorder.wait(), 0)
+        words, _, truth = errors.partition("\n")
+        self.assertEqual(words, "words")
+        truth, _ = rig.json.JSONDecoder().raw_decode(truth)
+        rig.assert_report(self, truth, rig.json.loads(read.stdout))
+        self.assert_nothing_left()
+
+    def test_a_reader_that_goes(self):
+        group = self.define()
+        with subprocess.Popen(self.command(group, "-d", "0.2"), stdout=subprocess.PIPE,
+                              **self.settings()) as recorder:
+            recorder.stdout.close()
+            errors = recorder.stderr.read().decode()
+            self.assertEqual(recorder.wait(), 3)
+        self.assertIn("cannot write to standard output: Broken pipe", errors)
+        self.assert_nothing_left()
+
+    def test_a_terminal(self):
+        group = self.define()
+        ours, theirs = os.openpty()
+        try:
+            done = subprocess.run(self.command(group, "-d", "0.1"), check=False, stdout=theirs,
+                                  **self.settings())
+        finally:
+            os.close(ours)
+            os.close(theirs)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"is a terminal", done.stderr)
+
+
 class LossTest(RecordTest):
     def check(self, *options):
         """A recorder that is stopped for a while loses events, and knows how many."""
@@ -333,6 +401,19 @@ class EndTest(RecordTest):
         began = time.monotonic()
         self.record(group, "-d", "300ms")
         self.assertGreaterEqual(time.monotonic() - began, 0.3)
+
+    def test_max_size(self):
+        """It ends by itself, with at most what the buffers held beyond that."""
+        group = self.define()
+        done = self.record(group, "--max-size", "3M", "-b", "1M", "--", rig.RIG, "run",
+                           "--seconds", 60, "--rate", 200000, "--truth", "/dev/null")
+        self.assertIn("exited with status 0", done.stderr)
+        pages = sum(lane["bytes"] for lane in rig.json.loads(
+            rig.p2ptrace("info", "--json", self.path).stdout)["lanes"])
+        self.assertGreaterEqual(pages, 3 << 20)
+        self.assertLess(pages, (3 << 20) + 2 * os.cpu_count() * (1 << 20))
+        self.assertEqual(summary(done.stderr)[0], len(trace_cmd_lines(self.path)))
+        self.record(group, "--max-size", "much", status=2)
 
     def test_killed(self):
         """What kill -9 leaves is removed by the next start, a running one's never."""

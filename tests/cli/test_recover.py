@@ -299,6 +299,7 @@ class CareTest(RecoverTest):
     def test_nothing_there(self):
         self.assertIn("nothing is left", rig.p2ptrace("recover", self.path, status=3).stderr)
         rig.p2ptrace("recover", "a", "b", status=2)
+        rig.p2ptrace("recover", "-o", "-", self.path, status=2)
         rig.p2ptrace("recover", os.path.join(self.folder, "no/x.dat"), status=3)
 
     def test_full_disk(self):
