@@ -11,6 +11,16 @@ BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
 P2PTRACE = os.environ.get("P2PTRACE", os.path.join(BUILD, "p2ptrace"))
 
 
+def run_as_nobody(*arguments, **more):
+    """The program without root's rights, for tests that root runs.  It is opened by root:
+    the build folder need not be open to others."""
+    with open(P2PTRACE, "rb") as program:
+        return subprocess.run([f"/proc/self/fd/{program.fileno()}", *arguments],
+                              pass_fds=[program.fileno()], user=65534, group=65534,
+                              extra_groups=[], cwd="/", capture_output=True, text=True,
+                              check=False, timeout=120, **more)
+
+
 class Tree:
     """A directory that stands for "/"; gone with the test that made it.
 

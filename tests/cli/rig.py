@@ -16,6 +16,7 @@ clean_stale().
 """
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -123,7 +124,18 @@ class Instance:
     def __exit__(self, *_):
         if os.path.exists(self.path):  # extract() takes it away
             self.write("events/enable", 0)
-            os.rmdir(self.path)
+            self._remove()
+
+    def _remove(self):
+        """Whoever else looks at tracefs may have a file of it open for a moment."""
+        for attempt in range(50):
+            try:
+                os.rmdir(self.path)
+                return
+            except OSError as error:
+                if error.errno != errno.EBUSY or attempt == 49:
+                    raise
+            time.sleep(0.1)
 
     def write(self, name, value):
         _write(f"{self.path}/{name}", value)

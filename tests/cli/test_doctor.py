@@ -479,9 +479,13 @@ class Hostile(Doctor):
 
 
 def output_of(command, **more):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **more)
+    return results_of(subprocess.run(command, capture_output=True, text=True, check=False,
+                                     timeout=120, **more))
+
+
+def results_of(done):
     if done.returncode:
-        raise AssertionError(f"{command}: {done.returncode}\n{done.stdout}{done.stderr}")
+        raise AssertionError(f"{done.args}: {done.returncode}\n{done.stdout}{done.stderr}")
     return {check["id"]: check for check in json.loads(done.stdout)["checks"]}
 
 
@@ -505,7 +509,7 @@ class ThisMachine(unittest.TestCase):
 
     @unittest.skipIf(os.geteuid() != 0, "needs root to become nobody")
     def test_without_root(self):
-        results = output_of(DOCTOR, user=65534, group=65534, extra_groups=[], cwd="/")
+        results = results_of(captured.run_as_nobody(*DOCTOR[1:]))
         self.assertIn("user 65534", results["privileges"]["detail"])
         self.assertEqual(results["privileges"]["status"], "warn")
         self.assertIn(results["tracefs"]["status"], ("fail", "ok"))
