@@ -6,7 +6,7 @@
 #include "p2ptrace/match.h"
 
 /* With so many groups a matcher pours them out. */
-#define GROUPS_MANY 32768
+#define GROUPS_MANY 8192
 
 int group_by_parse(const char *text, unsigned int *by, struct p2p_error *err)
 {
