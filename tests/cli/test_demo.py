@@ -19,9 +19,11 @@ class Demo(unittest.TestCase):
         os.chmod(self.folder, 0o755)
         os.makedirs(self.path("build/rig"))
         os.makedirs(self.path("tools"))
-        os.makedirs(self.path("tests/fixtures"))
+        os.makedirs(self.path("tests/fixtures/lab"))
         shutil.copy(os.path.join(rig.ROOT, "tools/demo"), self.path("tools"))
-        shutil.copy(os.path.join(rig.ROOT, "tests/fixtures/demo.dat"), self.path("tests/fixtures"))
+        for name in "demo.dat", "lab/held.dat":
+            shutil.copy(os.path.join(rig.ROOT, "tests/fixtures", name),
+                        self.path("tests/fixtures/" + name))
         shutil.copy(rig.P2PTRACE, self.path("build"))
         shutil.copy(rig.RIG, self.path("build/rig"))
 
@@ -50,6 +52,7 @@ class Demo(unittest.TestCase):
         text = self.demo(*(nobody if os.geteuid() == 0 else []))
         self.assertIn("No recording of this machine's own: this is not root", text)
         self.assertIn("tests/fixtures/demo.dat", text)
+        self.assertIn("tests/fixtures/lab/held.dat", text)
         self.assertIn("6,000 P2PDMA events", text)
         self.assertFalse(os.path.exists(self.path("build/demo.dat")))
 
