@@ -4,6 +4,7 @@
 # make demo            installs what is missing, records, reports
 # make test            installs what is missing, builds, runs every test but the VM lab's
 # make fuzz            fuzz targets, with clang: build/fuzz/NAME -max_total_time=60
+# make fuzz-run        runs each of them for FUZZ_SECONDS (60)
 # make install         DESTDIR= PREFIX=/usr/local; make uninstall takes it away again
 # make format lint     clang-format; clang-format check, cppcheck, shellcheck, man pages
 # make test-asan valgrind check-install test-vm     more tests; .ci/run runs them all

@@ -113,8 +113,8 @@ static void test_hostile_values(void **state)
 	static const char *const lines[] = {
 		"private start 99999999999999999999999\nprivate stop -1\n",
 		"private start 18446744073709551615\nprivate stop 1\n",
-		"private tgid 4294967295 4294967295\nprivate alive 99999999999 "
-		"99999999999999999999\n",
+		"private tgid 4294967295 4294967295\n",
+		"private alive 99999999999 99999999999999999999\n",
 		"private alive 1 9223372036854775807\nprivate alive 1 -9223372036854775807\n",
 		"private unsaved 4294967295 18446744073709551615\n",
 		"private missed 18446744073709551615\nstats 0 18446744073709551615 1 1\n",
