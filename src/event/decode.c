@@ -434,12 +434,50 @@ static bool decode_page(struct lane_work *work, struct lane_stream *stream,
 	if (stream->mark_due && !(limits->stop && walk->page_stamp >= work->slice->span.until)) {
 		stream->mark_due = false;
 		add_loss(work, walk->page_stamp, walk->lost);
+		/* A stack behind the gap may be that of an event in it. */
+		work->stack_due = 0;
 	}
 	if (!native)
 		return decode_records(work, form, walk, limits);
 	if (limits->skip || limits->stop || limits->filter)
 		return decode_records(work, PAGE_FORM_NATIVE, walk, limits);
 	return decode_records(work, PAGE_FORM_NATIVE, walk, NULL);
+}
+
+/* The record at hand, if it is the stack that the last one waits for. */
+static bool take_stack(struct lane_work *work, struct page_walk *walk)
+{
+	const struct event_layout *layout;
+	const unsigned char *data;
+	uint32_t length;
+
+	data = page_next(walk, work->form, &length);
+	if (!data || length < 4)
+		return data != NULL;
+	layout = work->decoder->schema->by_id[page_u16(work->form, data)];
+	if (layout && layout->kind == KIND_STACK && length >= layout->min_length)
+		decode_stack(work, layout, data, length);
+	return true;
+}
+
+/* A slice may end between a record and its stack, which stands where `walk` does or, at
+ * the end of a page, on the next one.  The next slice passes over it. */
+static int take_late_stack(struct lane_work *work, const struct trace_lane *lane,
+			   struct page_walk walk, uint64_t page, struct p2p_error *err)
+{
+	const unsigned char *bytes;
+	size_t size;
+
+	if (take_stack(work, &walk) || page >= lane->pages)
+		return 0;
+	/* Nobody reads by it now: streams have their own, or this lane is done. */
+	bytes = lane_read(&work->decoder->reader, lane, page, 1, &size, err);
+	if (!bytes)
+		return -1;
+	page_begin(&walk, work->form, bytes, size < lane->page_size ? size : lane->page_size);
+	if (!walk.lost)
+		take_stack(work, &walk);
+	return 0;
 }
 
 static int decode_lane(struct lane_work *work, size_t index, struct p2p_error *err)
@@ -484,6 +522,8 @@ static int decode_lane(struct lane_work *work, size_t index, struct p2p_error *e
 		limits.skip = false;
 	}
 	stream->next_slice = span->number + 1;
+	if (work->stack_due && !span->last)
+		return take_late_stack(work, lane, stream->walk, end, err);
 	return 0;
 }
 

@@ -5,8 +5,10 @@ import csv
 import io
 import json
 import os
+import random
 import unittest
 
+import dat
 import rig
 import test_truth
 
@@ -102,6 +104,50 @@ class Stacks(test_truth.WithFolder):
         path, truth = self.recorded()
         rig.assert_report(self, truth, rig.report(path))
         rig.assert_leaks(self, truth, rig.leaks(path))
+
+
+class Borders(dat.FileTest):
+    """Files are read in slices of time: wherever one ends, each record keeps its own stack."""
+
+    EVENTS = 60000
+
+    def script(self):
+        """A stack comes after the next events of the other CPUs; how often each was there."""
+        dice, lines, truth = random.Random(1), [], {}
+        for number in range(self.EVENTS):
+            stamp, cpu, stack = 1000 + number * 10, number % 3, dice.randrange(40)
+            truth[stack] = truth.get(stack, 0) + 1
+            frames = "".join(f"%{stack + 1:02x}" for _ in range(16))
+            lines += [f"{stamp} {cpu} map client=c provider=p type=2 dist=4 "
+                      f"dma_addr={0x1000 * (number + 1):#x} size=4096 tid={7 + cpu}\n",
+                      f"{stamp + 25} {cpu} kernel_stack caller={frames} tid={7 + cpu}\n"]
+        return "event kernel_stack 14 ftrace: caller:t16\n" + "".join(lines), truth
+
+    def groups(self, *words):
+        done = self.run_it("leaks", "--by", "stack", "--json", *words, self.path)
+        rows = json.loads(done.stdout)["groups"]
+        return {(int(row["stack"][0], 16) & 0xff) - 1 if row["stack"] else None: row["count"]
+                for row in rows}
+
+    def test_every_event_has_its_stack(self):
+        script, truth = self.script()
+        for form in ("", "page 8192\nversion 6\n", "compress zstd\n"):
+            self.write(dat.build(form + script))
+            for jobs in (1, 2, 4):
+                self.assertEqual(self.groups("-j", jobs), truth, (form, jobs))
+
+    def test_a_stack_behind_a_gap_is_nobody_s(self):
+        stack = "kernel_stack caller=%01%01%01%01%01%01%01%01%02%02%02%02%02%02%02%02 tid=7\n"
+        first = "event kernel_stack 14 ftrace: caller:t16\n10 0 map client=c provider=p type=2 " \
+            "dma_addr=0x1000 size=4096 tid=7\n"
+        self.write(dat.build(first + "12 0 " + stack))
+        self.assertEqual(self.groups(), {0: 1})
+        self.write(dat.build(first + "page_of 0\n12 0 " + stack))
+        self.assertEqual(self.groups(), {0: 1})
+        self.write(dat.build(first + "lost 0 2\n12 0 " + stack))
+        self.assertEqual(self.groups(), {None: 1})
+        self.write(dat.build(first + "12 0 " + stack.replace("tid=7", "tid=8")))
+        self.assertEqual(self.groups(), {None: 1})
 
 
 class WithoutStacks(unittest.TestCase):
