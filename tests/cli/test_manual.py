@@ -117,7 +117,7 @@ class Json(unittest.TestCase):
                    "--time", ",90%")
 
     def test_leaks(self):
-        self.check("leaks")
+        self.check("leaks", "--by", "pid,stack")
 
     def test_analyze(self):
         self.check("analyze")
