@@ -47,8 +47,8 @@ int slice_plan_init(struct slice_plan *plan, const struct trace_file *file, uint
 		}
 	/* A border page is read for both of its slices: with many lanes a slice takes
 	 * some pages of each, so that this stays a small part. */
-	if (!fine && plan->pages < 4 * file->lane_count)
-		plan->pages = 4 * file->lane_count;
+	if (!fine && plan->pages < 2 * file->lane_count)
+		plan->pages = 2 * file->lane_count;
 	if (!plan->pages)
 		plan->pages = 1;
 	plan->done = !pages;
@@ -126,7 +126,8 @@ static int candidate_border(struct slice_plan *plan, uint64_t share, uint64_t *b
 	return 0;
 }
 
-/* Pages that lie before `border`; plan->probe gets each lane's last one. */
+/* Pages that begin before `border`, beyond those that lie across the last one: about
+ * what the slice holds.  plan->probe gets each lane's last page. */
 static int pages_before(struct slice_plan *plan, uint64_t border, uint64_t *pages,
 			struct p2p_error *err)
 {
@@ -141,7 +142,7 @@ static int pages_before(struct slice_plan *plan, uint64_t border, uint64_t *page
 			plan->probe[i] = lane->pages - 1;
 		else if (last_page_before(plan, i, border, &plan->probe[i], err))
 			return -1;
-		*pages += plan->probe[i] - plan->next[i] + 1;
+		*pages += plan->probe[i] - plan->next[i];
 	}
 	return 0;
 }
