@@ -126,14 +126,15 @@ record_start() { # FILE [options]
 	await recorder_ready
 }
 
-# unmap is enabled last or close to it; without the recorder nothing will follow.
+# Events are enabled first, then tracing is turned on; without the recorder nothing will
+# follow.
 recorder_ready() {
 	kill -0 "$recorder" 2>/dev/null || return 0
 	for enable in "$TRACING"/instances/*/events/p2pdma/enable; do
 		case $enable in
 		*/oracle/*) continue ;;
 		esac
-		grep -qs 1 "$enable" && return 0
+		grep -qs 1 "$enable" && grep -qs 1 "${enable%/events/*}/tracing_on" && return 0
 	done
 	return 1
 }
