@@ -124,7 +124,7 @@ test: deps
 # Everything again under ASan and UBSan, in a build folder of its own.
 test-asan: deps
 	$(MAKE) O=$(O)-asan ASAN=1 test-programs
-	tests/run.py -b $(O)-asan -t 900
+	P2PTRACE_SEEDS=80 tests/run.py -b $(O)-asan -t 900
 
 # The reading commands under memcheck.
 valgrind: all unit-tests
