@@ -267,6 +267,8 @@ def parse_arguments():
                         help="where the test_*.py are")
     parser.add_argument("-t", "--limit", type=int, default=300, help="seconds for one test file")
     parser.add_argument("-v", "--verbose", action="store_true", help="a line for passed tests too")
+    parser.add_argument("--without", action="append", default=[], metavar="FILE",
+                        help="leave out this test file")
     parser.add_argument("names", nargs="*", metavar="NAME")
     return parser.parse_args()
 
@@ -280,7 +282,7 @@ def main():
     everything = []
     for name, path, run in files(settings):
         single = chosen(name, arguments.names)
-        if single is None:
+        if single is None or name in arguments.without:
             continue
         started = time.monotonic()
         results = run(path, single)
