@@ -172,9 +172,10 @@ int instance_create(struct instance *instance, const struct tracefs *tracefs, st
 {
 	int result = -1;
 
-	*instance = (struct instance){ .tracefs = tracefs, .dir = -1, .hold = -1 };
-	for (int tries = 0; tries < 5 && result; tries++)
+	for (int tries = 0; tries < 5 && result; tries++) {
+		*instance = (struct instance){ .tracefs = tracefs, .dir = -1, .hold = -1 };
 		result = create_once(instance, err);
+	}
 	return result;
 }
 
