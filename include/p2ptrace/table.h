@@ -74,6 +74,10 @@ void table_print_csv(const struct table *table, FILE *out);
 void table_print_csv_text(FILE *out, const char *text);
 void table_print_json(const struct table *table, struct json *json, const char *key);
 
+/* One cell as a text shows it, safe for a terminal: "-" when not known. */
+#define CELL_BYTES_MAX 256
+void table_cell_text(const struct column *column, const void *row, char to[CELL_BYTES_MAX]);
+
 /* The column of a key; NULL if there is none. */
 const struct column *table_column(const struct column *columns, const char *key);
 

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "p2ptrace/bars.h"
 #include "p2ptrace/groups.h"
 #include "p2ptrace/text.h"
 
@@ -10,25 +11,10 @@
 
 void chart_bar(FILE *out, double fraction, int width)
 {
-	static const char *const eighths[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
-	int units, used;
+	char bar[BAR_BYTES(HISTOGRAM_BAR)];
+	int used = bar_text(bar, sizeof(bar), fraction, width, text_utf8_wanted());
 
-	fraction = fraction > 1 ? 1 : fraction > 0 ? fraction : 0;
-	if (text_utf8_wanted()) {
-		units = (int)lround(fraction * width * 8);
-		/* What is there shows. */
-		units = fraction > 0 && !units ? 1 : units;
-		for (int i = 0; i < units / 8; i++)
-			fputs("█", out);
-		fputs(eighths[units % 8], out);
-		used = units / 8 + !!(units % 8);
-	} else {
-		used = (int)lround(fraction * width);
-		used = fraction > 0 && !used ? 1 : used;
-		for (int i = 0; i < used; i++)
-			fputc('#', out);
-	}
-	fprintf(out, "%*s", width - used, "");
+	fprintf(out, "%s%*s", bar, width - used, "");
 }
 
 /* Values from `low` up to twice that, low being a power of two (or 0). */

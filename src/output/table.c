@@ -9,7 +9,6 @@
 #include "p2ptrace/text.h"
 
 #define COLUMNS_MAX 64
-#define CELL_BYTES_MAX 256
 /* CSV has room for a kernel stack. */
 #define CSV_BYTES_MAX 16384
 
@@ -56,7 +55,7 @@ static uint64_t cell_u64(const struct column *column, const void *row)
 
 /* ---- text ---- */
 
-static void cell_text(const struct column *column, const void *row, char *to)
+void table_cell_text(const struct column *column, const void *row, char to[CELL_BYTES_MAX])
 {
 	uint64_t number;
 	int64_t signed_number;
@@ -194,8 +193,8 @@ void table_print_text(const struct table *table, FILE *out, size_t limit)
 		for (size_t r = 0; r < rows; r++) {
 			int width;
 
-			cell_text(chosen[c], (const char *)table->rows + r * table->row_bytes,
-				  cell);
+			table_cell_text(chosen[c], (const char *)table->rows + r * table->row_bytes,
+					cell);
 			width = text_width(cell);
 			widths[c] = width > widths[c] ? width : widths[c];
 		}
@@ -205,8 +204,8 @@ void table_print_text(const struct table *table, FILE *out, size_t limit)
 			     c + 1 == count);
 	for (size_t r = 0; r < rows; r++)
 		for (size_t c = 0; c < count; c++) {
-			cell_text(chosen[c], (const char *)table->rows + r * table->row_bytes,
-				  cell);
+			table_cell_text(chosen[c], (const char *)table->rows + r * table->row_bytes,
+					cell);
 			print_padded(out, cell, widths[c], chosen[c]->kind == CELL_TEXT,
 				     c + 1 == count);
 		}
