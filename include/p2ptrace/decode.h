@@ -92,6 +92,7 @@ struct decode_filter {
 };
 
 struct path_cache;
+struct record_shape;
 
 /* Where the decoding of a lane stands. */
 struct lane_stream {
@@ -115,6 +116,7 @@ struct decoder {
 	const struct decode_filter *filter; /* NULL: none */
 	struct lane_reader reader;
 	struct path_cache *cache;
+	struct record_shape *shapes; /* [layout] */
 	unsigned int shards; /* by device; 1: all in one order */
 	bool ordered; /* false: counting alone needs no order */
 	bool sequential; /* takes every slice, in order: each goes on where the last ended */

@@ -44,10 +44,22 @@ struct path_totals {
 struct thread_totals {
 	uint32_t tid;
 	uint32_t comm; /* the latest the events themselves gave, 0: none */
-	uint64_t allocs, alloc_bytes, frees, free_bytes;
-	uint64_t maps, map_bytes, unmaps;
-	uint64_t by_type[MAP_TYPES_KNOWN]; /* maps */
+	/* By activity_of(); what failed is counted, its bytes are not. */
+	struct {
+		uint64_t begins, bytes, ends, end_bytes;
+	} of[2];
+	/* Maps; behind them those of other types, and allocations, which have none: a
+	 * place for all saves a branch that nobody can predict. */
+	uint64_t by_type[MAP_TYPES_KNOWN + 1];
 };
+
+enum activity { ACTIVITY_POOL, ACTIVITY_MAPPING };
+
+/* KIND_ALLOC and KIND_FREE, or KIND_MAP and KIND_UNMAP. */
+static inline enum activity activity_of(enum event_kind kind)
+{
+	return ((unsigned int)kind - KIND_ALLOC) >> 1;
+}
 
 /* What is known of a beginning beyond its entry, for few of them. */
 struct beginning {

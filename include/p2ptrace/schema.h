@@ -49,13 +49,16 @@ struct number_place {
 	bool present;
 };
 
-/* A text in a record.  The usual form is a __data_loc of at most 16 characters; an
- * absent one has mask 0 and reads as nothing; others (room 0) go the slow way. */
+/* A text in a record.  The usual form is a short __data_loc; an absent one has mask 0
+ * and reads as nothing; others go the slow way. */
 struct text_place {
 	const struct event_field *field; /* NULL: absent */
+	uint64_t keep; /* mask of its bytes */
 	uint32_t offset;
 	uint32_t mask; /* of the location word */
-	uint32_t room; /* bytes, the NUL included */
+	uint32_t room; /* bytes, the NUL included; 0: of another form */
+	/* From so many bytes on, and up to `span` more, its first and last 8 tell it. */
+	uint32_t ends, span;
 };
 
 #define TYPE_SYMBOLS 16

@@ -150,12 +150,8 @@ static ALWAYS_INLINE void count_end(struct matcher *matcher, enum event_kind kin
 
 	totals->ends++;
 	totals->end_bytes += bytes;
-	if (kind == KIND_FREE) {
-		who->frees++;
-		who->free_bytes += bytes;
-	} else {
-		who->unmaps++;
-	}
+	who->of[activity_of(kind)].ends++;
+	who->of[activity_of(kind)].end_bytes += bytes;
 }
 
 /* An end that does not name the device that was filtered by may be any device's. */
@@ -409,8 +405,7 @@ static ALWAYS_INLINE void open_begin(struct matcher *matcher, const struct p2p_r
 	struct open_entry *entry = open_entry_at(open, index);
 
 	if (__builtin_expect(!index || open->slots[slot] || open->active_trees ||
-				     open->slot_used * 2 + 2 > open->slot_mask ||
-				     record->flags & RECORD_NO_SIZE,
+				     open_table_is_full(open) || record->flags & RECORD_NO_SIZE,
 			     0)) {
 		entry = open_slowly(matcher, record, hash, &oldest);
 		if (!entry)
@@ -442,15 +437,9 @@ static ALWAYS_INLINE void count_begin(struct thread_totals *thread, const struct
 	uint64_t moved = record->flags & RECORD_FAILED ? 0 : record->size;
 
 	thread->comm = record->comm ? record->comm : thread->comm;
-	if (kind == KIND_ALLOC) {
-		thread->allocs++;
-		thread->alloc_bytes += moved;
-	} else {
-		thread->maps++;
-		thread->map_bytes += moved;
-		if (type < MAP_TYPES_KNOWN)
-			thread->by_type[type]++;
-	}
+	thread->of[activity_of(kind)].begins++;
+	thread->of[activity_of(kind)].bytes += moved;
+	thread->by_type[type < MAP_TYPES_KNOWN ? type : MAP_TYPES_KNOWN]++;
 }
 
 /* A beginning that opens nothing to be matched: it failed, or has no key. */
@@ -483,6 +472,14 @@ static void tell_begin(struct matcher *matcher, const struct p2p_record *record,
 		      record->flags);
 }
 
+/* The latest that is known; without a branch, for nobody can tell which have one. */
+static ALWAYS_INLINE void keep_dist(struct path_totals *totals, const struct p2p_record *record)
+{
+	int32_t keep = -(int32_t) !!(record->flags & RECORD_NO_DIST);
+
+	totals->dist = (totals->dist & keep) | (record->dist & ~keep);
+}
+
 static ALWAYS_INLINE void take_begin(struct matcher *matcher, const struct p2p_record *record,
 				     const struct p2p_order *place, uint32_t hash)
 {
@@ -492,7 +489,7 @@ static ALWAYS_INLINE void take_begin(struct matcher *matcher, const struct p2p_r
 	totals->begins++;
 	totals->bytes += record->size;
 	totals->no_size += (record->flags & RECORD_NO_SIZE) != 0;
-	totals->dist = record->flags & RECORD_NO_DIST ? totals->dist : record->dist;
+	keep_dist(totals, record);
 	if (place->kind == KIND_TYPE_CHANGE)
 		return;
 	if (__builtin_expect(matcher->details != NULL, 0))

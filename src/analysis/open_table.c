@@ -263,7 +263,7 @@ static bool link_entry(struct open_table *table, uint32_t index, uint32_t hash, 
 	struct open_tree *tree;
 	uint32_t slot, head;
 
-	if ((table->slot_used + 1) * 2 > table->slot_mask && !grow_slots(table))
+	if (open_table_is_full(table) && !grow_slots(table))
 		return false;
 	slot = open_table_probe(table, hash, entry->device, entry->addr);
 	head = (uint32_t)table->slots[slot];

@@ -361,13 +361,13 @@ static int compare_threads(const void *a, const void *b)
 
 static void add_thread(struct process_row *row, const struct thread_totals *totals)
 {
-	row->allocs += totals->allocs;
-	row->alloc_bytes += totals->alloc_bytes;
-	row->frees += totals->frees;
-	row->free_bytes += totals->free_bytes;
-	row->maps += totals->maps;
-	row->map_bytes += totals->map_bytes;
-	row->unmaps += totals->unmaps;
+	row->allocs += totals->of[ACTIVITY_POOL].begins;
+	row->alloc_bytes += totals->of[ACTIVITY_POOL].bytes;
+	row->frees += totals->of[ACTIVITY_POOL].ends;
+	row->free_bytes += totals->of[ACTIVITY_POOL].end_bytes;
+	row->maps += totals->of[ACTIVITY_MAPPING].begins;
+	row->map_bytes += totals->of[ACTIVITY_MAPPING].bytes;
+	row->unmaps += totals->of[ACTIVITY_MAPPING].ends;
 	row->bus_addr += totals->by_type[MAP_TYPE_BUS_ADDR];
 	row->thru_host_bridge += totals->by_type[MAP_TYPE_THRU_HOST_BRIDGE];
 	row->not_supported += totals->by_type[MAP_TYPE_NOT_SUPPORTED];

@@ -84,6 +84,97 @@ load_text(struct decoder *decoder, struct page_form form, const struct text_plac
 	return true;
 }
 
+/* ---- the devices, which are looked up together ---- */
+
+/* Whether the text is told by its first and last 8 bytes. */
+static inline bool has_ends(const struct text_place *place, uint32_t where, uint32_t length)
+{
+	uint32_t at = where & 0xffff, room = where >> 16;
+
+	return room - place->ends <= place->span && at + room <= length;
+}
+
+/* How the records of a layout look as long as their texts stand where they stood in the
+ * last one: nearly always, since addresses of devices are all of one length. */
+static inline __attribute__((always_inline)) bool
+has_shape(const struct record_shape *shape, struct page_form form,
+	  const struct event_layout *layout, const unsigned char *data, uint32_t length)
+{
+	uint32_t client = page_u32(form, data + layout->client.offset) & layout->client.mask;
+	uint32_t provider = page_u32(form, data + layout->provider.offset) & layout->provider.mask;
+
+	return ((client ^ shape->client) | (provider ^ shape->provider)) == 0 &&
+	       length >= shape->length;
+}
+
+static inline __attribute__((always_inline)) struct path_key
+shaped_key(const struct record_shape *shape, const unsigned char *data)
+{
+	struct path_key key = { .numbers = shape->numbers };
+
+	memcpy(&key.client.first, data + shape->client_first, 8);
+	memcpy(&key.client.last, data + shape->client_last, 8);
+	memcpy(&key.provider.first, data + shape->provider_first, 8);
+	memcpy(&key.provider.last, data + shape->provider_last, 8);
+	key.client.first &= shape->client_keep;
+	key.client.last &= shape->client_keep;
+	key.provider.first &= shape->provider_keep;
+	key.provider.last &= shape->provider_keep;
+	return key;
+}
+
+/* Of an absent text the ends are the bytes around the record's beginning, which are
+ * those of its page. */
+static void learn_shape(struct record_shape *shape, const struct event_layout *layout,
+			uint32_t client, uint32_t provider)
+{
+	uint32_t client_end = (client & 0xffff) + (client >> 16);
+	uint32_t provider_end = (provider & 0xffff) + (provider >> 16);
+
+	*shape = (struct record_shape){
+		.client = client,
+		.provider = provider,
+		.length = client_end > provider_end ? client_end : provider_end,
+		.client_first = (int32_t)(client & 0xffff),
+		.client_last = (int32_t)client_end - 8,
+		.provider_first = (int32_t)(provider & 0xffff),
+		.provider_last = (int32_t)provider_end - 8,
+		.client_keep = layout->client.keep,
+		.provider_keep = layout->provider.keep,
+		.numbers = (uint64_t)layout->index << KEY_LAYOUT_SHIFT |
+			   (uint64_t)(client >> 16) << KEY_CLIENT_SHIFT |
+			   (uint64_t)(provider >> 16) << KEY_PROVIDER_SHIFT,
+	};
+}
+
+/* The key of a record of another shape than the last one.  False: it is damaged. */
+static __attribute__((noinline)) bool find_key(struct decoder *decoder,
+					       const struct event_layout *layout,
+					       struct page_form form, const unsigned char *data,
+					       uint32_t length, struct path_key *key)
+{
+	struct record_shape *shape = &decoder->shapes[layout->index];
+	uint32_t client = page_u32(form, data + layout->client.offset) & layout->client.mask;
+	uint32_t provider = page_u32(form, data + layout->provider.offset) & layout->provider.mask;
+	struct short_text texts[2] = { { 0 } };
+
+	if (has_ends(&layout->client, client, length) &&
+	    has_ends(&layout->provider, provider, length)) {
+		learn_shape(shape, layout, client, provider);
+		*key = shaped_key(shape, data);
+		return true;
+	}
+	if (!load_text(decoder, form, &layout->client, data, length, &texts[0]) ||
+	    !load_text(decoder, form, &layout->provider, data, length, &texts[1]))
+		return false;
+	*key = (struct path_key){
+		.client = { texts[0].low, texts[0].high },
+		.provider = { texts[1].low, texts[1].high },
+		.numbers = (uint64_t)layout->index << KEY_LAYOUT_SHIFT,
+	};
+	return true;
+}
+
 /* ---- records ---- */
 
 /* What decoding one lane of a slice needs at hand. */
@@ -92,13 +183,10 @@ struct lane_work {
 	struct slice *slice;
 	struct page_form form;
 	uint32_t cpu;
-	/* Where the next record goes. */
-	struct p2p_record *record;
-	struct p2p_order *place;
-	uint32_t next_index;
 	bool special; /* there are filters or stacks */
 	/* The thread of the record before, + 1, when a kernel stack may follow it. */
 	uint64_t stack_due;
+	struct cached_path learnt; /* the latest */
 	bool no_memory;
 };
 
@@ -179,64 +267,113 @@ static __attribute__((noinline)) bool is_filtered(const struct lane_work *work,
 	       !filter->begins(filter->context, record->tid, record->comm, work->cpu);
 }
 
-static inline __attribute__((always_inline)) void
-decode_p2p(struct lane_work *work, const struct event_layout *layout, struct page_form form,
-	   const unsigned char *data, uint32_t length, uint64_t stamp)
+/* For a filter, or a stack that may follow: false when the record is left out. */
+static __attribute__((noinline)) bool take_special(struct lane_work *work,
+						   const struct cached_path *found,
+						   const struct event_layout *layout,
+						   const struct p2p_record *record,
+						   const unsigned char *data)
+{
+	work->stack_due = 0;
+	if (work->decoder->filter && is_filtered(work, found, record, layout->kind))
+		return false;
+	if (work->decoder->stacks)
+		work->stack_due = schema_number(work->form, &layout->common_pid, data) + 1;
+	return true;
+}
+
+/* The path of a key that the cache does not know; NULL without memory. */
+static __attribute__((noinline)) const struct cached_path *
+learn_path(struct lane_work *work, const struct event_layout *layout, struct path_key key,
+	   uint64_t type, uint64_t old_type)
+{
+	const struct cached_path *found =
+		path_cache_learn(work->decoder, layout, &key, type, old_type, &work->learnt);
+
+	work->no_memory |= !found;
+	return found;
+}
+
+static __attribute__((noinline)) const struct cached_path *is_damaged(struct lane_work *work)
+{
+	work->slice->damaged++;
+	return NULL;
+}
+
+/* What the record's devices and types make together; NULL: it is damaged, or there is no
+ * memory.  `extra`: the layout has extras. */
+static inline __attribute__((always_inline)) const struct cached_path *
+find_path(struct lane_work *work, const struct event_layout *layout, struct page_form form,
+	  bool extra, const unsigned char *data, uint32_t length, struct extras *extras)
 {
 	struct decoder *decoder = work->decoder;
-	struct p2p_record *record = work->record;
-	struct p2p_order *place = work->place;
+	const struct record_shape *shape = &decoder->shapes[layout->index];
 	const struct cached_path *found;
-	struct cached_path scratch;
 	struct path_key key;
-	struct extras extras = { .type = schema_number(form, &layout->type, data) };
+
+	if (__builtin_expect(has_shape(shape, form, layout, data, length), 1)) {
+		key = shaped_key(shape, data);
+	} else {
+		struct path_key odd;
+
+		if (!find_key(decoder, layout, form, data, length, &odd))
+			return is_damaged(work);
+		key = odd;
+	}
+	extras->type = schema_number(form, &layout->type, data);
+	if (extra && !load_extras(decoder, layout, form, data, length, extras))
+		return is_damaged(work);
+	/* Types of more bits have no place in the key. */
+	if (__builtin_expect((extras->type | extras->old_type) >> 16, 0))
+		return learn_path(work, layout, key, extras->type, extras->old_type);
+	key.numbers |= extras->type << 16 | extras->old_type;
+	found = find_cached(decoder->cache, &key);
+	if (__builtin_expect(!found->path, 0))
+		return learn_path(work, layout, key, extras->type, extras->old_type);
+	return found;
+}
+
+static inline __attribute__((always_inline)) void
+fill_record(struct p2p_record *record, const struct event_layout *layout, struct page_form form,
+	    const struct cached_path *found, const unsigned char *data, const struct extras *extras)
+{
 	int64_t dist = schema_signed(form, &layout->dist, data);
 	uint64_t context = schema_number(form, &layout->common_flags, data);
 	bool failed;
 
-	if (!load_text(decoder, form, &layout->client, data, length, &key.client) ||
-	    !load_text(decoder, form, &layout->provider, data, length, &key.provider) ||
-	    (layout->extras && !load_extras(decoder, layout, form, data, length, &extras))) {
-		work->slice->damaged++;
-		return;
-	}
-	key.numbers = (uint64_t)layout->index << 32 | extras.type << 16 | extras.old_type;
-	found = find_cached(decoder->cache, &key);
-	if (__builtin_expect(!found->path || (extras.type | extras.old_type) >> 16, 0)) {
-		found = path_cache_learn(decoder, layout, &key, extras.type, extras.old_type,
-					 &scratch);
-		if (!found) {
-			work->no_memory = true;
-			return;
-		}
-	}
 	record->addr = schema_number(form, &layout->addr, data);
 	record->size = schema_number(form, &layout->size, data);
 	record->path = found->path - 1;
 	record->device = found->device;
 	record->tid = (uint32_t)schema_number(form, &layout->pid, data);
-	record->comm = extras.comm;
+	record->comm = extras->comm;
 	record->stack = 0;
 	record->dist = (int16_t)dist;
-	/* NULL, an errno in pointer's clothes, DMA_MAPPING_ERROR: all above a limit. */
-	failed = (record->addr + layout->fail_bias > layout->fail_limit) | extras.failed;
 	record->type = found->type;
+	/* NULL, an errno in pointer's clothes, DMA_MAPPING_ERROR: all above a limit. */
+	failed = (record->addr + layout->fail_bias > layout->fail_limit) | extras->failed;
 	record->flags = (uint8_t)(found->flags | failed * RECORD_FAILED | interrupt_flag(context) |
 				  ((uint64_t)dist > INT16_MAX) * RECORD_NO_DIST);
-	place->stamp = stamp;
+}
+
+/* One of the five events becomes a record and its place in time; false: it does not. */
+static inline __attribute__((always_inline)) bool
+decode_p2p(struct lane_work *work, const struct event_layout *layout, struct page_form form,
+	   bool extra, const unsigned char *data, uint32_t length, struct p2p_record *record,
+	   struct p2p_order *place)
+{
+	struct extras extras = { 0 };
+	const struct cached_path *found =
+		find_path(work, layout, form, extra, data, length, &extras);
+
+	if (__builtin_expect(!found, 0))
+		return false;
+	fill_record(record, layout, form, found, data, &extras);
 	place->cpu = (uint16_t)work->cpu;
 	place->kind = (uint8_t)layout->kind;
 	place->shard = found->shard;
-	if (__builtin_expect(work->special, 0)) {
-		work->stack_due = 0;
-		if (decoder->filter && is_filtered(work, found, record, layout->kind))
-			return;
-		if (decoder->stacks)
-			work->stack_due = schema_number(form, &layout->common_pid, data) + 1;
-	}
-	place->index = work->next_index++;
-	work->record++;
-	work->place++;
+	return __builtin_expect(!work->special, 1) ||
+	       take_special(work, found, layout, record, data);
 }
 
 /* Deeper than the kernel's stack traces go. */
@@ -256,7 +393,7 @@ static void decode_stack(struct lane_work *work, const struct event_layout *layo
 		bytes = STACK_BYTES_MAX;
 	stack = names_intern_bytes(work->decoder->stacks, data + offset, bytes);
 	work->no_memory |= stack == UINT32_MAX;
-	work->record[-1].stack = stack;
+	work->slice->records[work->slice->record_count - 1].stack = stack;
 	work->stack_due = 0;
 }
 
@@ -336,32 +473,44 @@ static inline enum side side_of(const struct page_limits *limits, const struct s
 		       : SIDE_INSIDE;
 }
 
+/* The layout of a record, if it is one of the five events and long enough. */
+static inline const struct event_layout *p2p_layout(const struct schema *schema,
+						    struct page_form form,
+						    const unsigned char *data, uint32_t length)
+{
+	const struct event_layout *layout = schema->by_id[page_u16(form, data)];
+
+	if (__builtin_expect(
+		    layout && layout->kind < KIND_P2P_COUNT && length >= layout->min_length, 1))
+		return layout;
+	return NULL;
+}
+
 /* The records of a page from where the walk stands; true when it stopped at a border,
  * standing before the record behind it. */
 static inline __attribute__((always_inline)) bool decode_records(struct lane_work *work,
 								 struct page_form form,
-								 struct page_walk *walk,
+								 struct page_walk *from,
 								 struct page_limits *limits)
 {
 	struct slice *slice = work->slice;
 	const struct schema *schema = work->decoder->schema;
-	const unsigned char *data, *before = walk->at;
-	uint64_t stamp_before = walk->stamp;
-	uint32_t length;
+	struct page_walk walk = *from, before = walk;
+	uint32_t index = slice->record_count, length;
+	struct p2p_record *record = slice->records + index;
+	struct p2p_order *place = slice->unordered + index;
+	const unsigned char *data;
 
-	while ((data = page_next(walk, form, &length))) {
+	while ((data = page_next(&walk, form, &length))) {
 		const struct event_layout *layout;
+		bool good;
 
 		if (limits) {
-			enum side side = side_of(limits, &slice->span, &limits->skip, walk->stamp);
+			enum side side = side_of(limits, &slice->span, &limits->skip, walk.stamp);
 
-			if (side == SIDE_BEHIND) {
-				walk->at = before;
-				walk->stamp = stamp_before;
-				return true;
-			}
-			before = walk->at;
-			stamp_before = walk->stamp;
+			if (side == SIDE_BEHIND)
+				break;
+			before = walk;
 			if (side == SIDE_OUTSIDE)
 				continue;
 		}
@@ -369,15 +518,25 @@ static inline __attribute__((always_inline)) bool decode_records(struct lane_wor
 			slice->damaged++;
 			continue;
 		}
-		layout = schema->by_id[page_u16(form, data)];
-		if (__builtin_expect(layout && layout->kind < KIND_P2P_COUNT &&
-					     length >= layout->min_length,
-				     1))
-			decode_p2p(work, layout, form, data, length, walk->stamp);
-		else
-			decode_other(work, layout, data, length, walk->stamp);
+		layout = p2p_layout(schema, form, data, length);
+		if (__builtin_expect(!layout, 0)) {
+			slice->record_count = index;
+			decode_other(work, schema->by_id[page_u16(form, data)], data, length,
+				     walk.stamp);
+			continue;
+		}
+		place->stamp = walk.stamp;
+		place->index = index;
+		good = layout->extras
+			       ? decode_p2p(work, layout, form, true, data, length, record, place)
+			       : decode_p2p(work, layout, form, false, data, length, record, place);
+		index += good;
+		record += good;
+		place += good;
 	}
-	return false;
+	slice->record_count = index;
+	*from = data ? before : walk;
+	return data != NULL;
 }
 
 /* A record of ours takes 16 bytes at least, so a page has room for this many. */
@@ -505,11 +664,7 @@ static int decode_lane(struct lane_work *work, size_t index, struct p2p_error *e
 		limits.stop = !span->last && stream->page + 1 == end;
 		if (make_record_room(slice, slice->record_count + records_in(left)))
 			work->no_memory = true;
-		work->next_index = slice->record_count;
-		work->record = slice->records + slice->record_count;
-		work->place = slice->unordered + slice->record_count;
 		border = work->no_memory || decode_page(work, stream, &limits);
-		slice->record_count = work->next_index;
 		if (work->no_memory)
 			return p2p_fail(err, "no memory for the records of a slice");
 		/* Where slices are decoded on their own, a page across a border is read
@@ -595,8 +750,11 @@ int decoder_init(struct decoder *decoder, const struct trace_file *file,
 	lane_reader_init(&decoder->reader, file);
 	decoder->cache = path_cache_new();
 	decoder->streams = calloc(file->lane_count + 1, sizeof(*decoder->streams));
-	if (!decoder->cache || !decoder->streams)
+	decoder->shapes = calloc(schema->layout_count + 1, sizeof(*decoder->shapes));
+	if (!decoder->cache || !decoder->streams || !decoder->shapes)
 		return p2p_fail(err, "no memory");
+	for (size_t i = 0; i < schema->layout_count; i++)
+		decoder->shapes[i].length = UINT32_MAX; /* none yet */
 	for (size_t i = 0; i < file->lane_count; i++)
 		lane_reader_init(&decoder->streams[i].reader, file);
 	return 0;
@@ -607,6 +765,7 @@ void decoder_destroy(struct decoder *decoder)
 	for (size_t i = 0; decoder->streams && i < decoder->file->lane_count; i++)
 		lane_reader_destroy(&decoder->streams[i].reader);
 	free(decoder->streams);
+	free(decoder->shapes);
 	lane_reader_destroy(&decoder->reader);
 	path_cache_free(decoder->cache);
 }

@@ -19,7 +19,7 @@ struct path_cache *path_cache_new(void)
 
 	if (!cache)
 		return NULL;
-	cache->slot_count = 256;
+	cache->slot_count = 1024;
 	cache->slots = new_slots(cache->slot_count);
 	if (cache->slots)
 		return cache;
@@ -92,13 +92,25 @@ static uint8_t type_of(struct decoder *decoder, const struct event_layout *layou
 
 /* ---- from a record's bytes to its path ---- */
 
+static uint32_t device_of(struct decoder *decoder, struct text_ends text, uint32_t length)
+{
+	char bytes[16];
+
+	if (!length)
+		return name_of(decoder, (struct short_text){ text.first, text.last });
+	memcpy(bytes, &text.first, 8);
+	memcpy(bytes + length - 8, &text.last, 8);
+	return names_intern(decoder->names, bytes, length);
+}
+
 static int resolve_path(struct decoder *decoder, const struct event_layout *layout,
 			const struct path_key *key, uint64_t type, uint64_t old_type,
 			struct cached_path *found)
 {
 	struct path path = {
-		.client = name_of(decoder, key->client),
-		.provider = name_of(decoder, key->provider),
+		.client = device_of(decoder, key->client, key->numbers >> KEY_CLIENT_SHIFT & 0xff),
+		.provider = device_of(decoder, key->provider,
+				      key->numbers >> KEY_PROVIDER_SHIFT & 0xff),
 		.kind = (uint8_t)layout->kind,
 		.type = type_of(decoder, layout, type),
 		.old_type = layout->old_type.present
@@ -138,7 +150,9 @@ const struct cached_path *path_cache_learn(struct decoder *decoder,
 		return NULL;
 	if ((type | old_type) >> 16)
 		return scratch;
-	if ((cache->used + 1) * 2 > cache->slot_count && grow_cache(cache))
+	/* Nearly all empty, so that no key stands in another's way, until that costs memory. */
+	if ((cache->used + 1) * (cache->used < 1024 ? 8 : 2) > cache->slot_count &&
+	    grow_cache(cache))
 		return NULL;
 	cache->used++;
 	*find_cached(cache, key) = *scratch;

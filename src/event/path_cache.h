@@ -11,15 +11,36 @@
 
 #include "p2ptrace/decode.h"
 
-/* 16 bytes of a text: all of it, or, marked by `high` of ones, a name's id. */
+/* A text in 16 bytes: all of it, or, marked by `high` of ones, a name's id. */
 struct short_text {
 	uint64_t low, high;
 };
 
-struct path_key {
-	struct short_text client, provider;
-	uint64_t numbers; /* layout, type and old type; a type that is a text by its name's id */
+/* The first and the last 8 bytes of a text of 8 to 16, which tell all of it once its
+ * length is known; or, with length 0, a short_text. */
+struct text_ends {
+	uint64_t first, last;
 };
+
+/* numbers: from the top 16 bits of the layout, 8 of each text's length, 16 of the type
+ * and 16 of the old type; a type that is a text stands there by its name's id. */
+struct path_key {
+	struct text_ends client, provider;
+	uint64_t numbers;
+};
+
+/* Where the texts of a record stand, see has_shape(). */
+struct record_shape {
+	uint32_t client, provider; /* the location words */
+	uint32_t length; /* the record has so many bytes at least */
+	int32_t client_first, client_last, provider_first, provider_last;
+	uint64_t client_keep, provider_keep; /* masks: an absent text has no bytes */
+	uint64_t numbers; /* of the key, but for the types */
+};
+
+#define KEY_LAYOUT_SHIFT 48
+#define KEY_CLIENT_SHIFT 40
+#define KEY_PROVIDER_SHIFT 32
 
 struct cached_path {
 	struct path_key key;
@@ -44,22 +65,28 @@ struct path_cache {
 struct path_cache *path_cache_new(void);
 void path_cache_free(struct path_cache *cache);
 
+/* Every bit of the operands counts in the result. */
+static inline uint64_t mix_product(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 static inline uint32_t hash_key(const struct path_key *key)
 {
-	uint64_t hash =
-		key->client.low * 0x9e3779b97f4a7c15ull + key->client.high * 0xc2b2ae3d27d4eb4full +
-		key->provider.low * 0xd6e8feb86659fd93ull +
-		key->provider.high * 0xff51afd7ed558ccdull + key->numbers * 0xa0761d6478bd642full;
+	uint64_t client = mix_product((key->client.first + key->numbers) ^ 0x9e3779b97f4a7c15ull,
+				      key->client.last ^ 0xc2b2ae3d27d4eb4full);
 
-	/* Products carry upwards only: the lower half must learn of the upper. */
-	return (uint32_t)(((hash ^ hash >> 32) * 0x9e3779b97f4a7c15ull) >> 32);
+	return (uint32_t)mix_product(key->provider.first ^ client,
+				     key->provider.last ^ 0xd6e8feb86659fd93ull);
 }
 
 static inline bool same_key(const struct path_key *a, const struct path_key *b)
 {
-	uint64_t differ = (a->client.low ^ b->client.low) | (a->client.high ^ b->client.high) |
-			  (a->provider.low ^ b->provider.low) |
-			  (a->provider.high ^ b->provider.high) | (a->numbers ^ b->numbers);
+	uint64_t differ = (a->client.first ^ b->client.first) | (a->client.last ^ b->client.last) |
+			  (a->provider.first ^ b->provider.first) |
+			  (a->provider.last ^ b->provider.last) | (a->numbers ^ b->numbers);
 
 	return !differ;
 }

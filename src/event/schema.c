@@ -180,8 +180,12 @@ static struct text_place text_place(const struct event_field *field)
 		return place;
 	place.offset = field->offset;
 	place.mask = UINT32_MAX;
-	/* 15 bytes with the NUL: longer ones go the slow way. */
-	place.room = field->form == FIELD_DATA_LOC ? 15 : 0;
+	place.keep = UINT64_MAX;
+	place.ends = UINT32_MAX / 2; /* no text is that long */
+	if (field->form != FIELD_DATA_LOC)
+		return place;
+	place.room = 15;
+	place.ends = place.span = 8;
 	return place;
 }
 
