@@ -16,14 +16,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "p2ptrace/sysroot.h"
+
+#define CONFIG_SPACE_BYTES 4096
+
+/* What was read of one. */
+struct config_seen {
+	uint8_t bytes[CONFIG_SPACE_BYTES];
+	bool known[CONFIG_SPACE_BYTES];
+};
+
 /* Where the bytes come from: a file, or memory. */
 struct config_space {
-	int fd; /* of the file; -1: `bytes` */
+	const struct sysroot_file *file; /* NULL: `bytes` */
 	const uint8_t *bytes;
 	size_t length; /* of `bytes` */
-	/* As sysfs states it (the file's size): 256 or 4096; 0: not to be relied on,
-	 * as in a captured tree, where it says how much was captured. */
+	/* As sysfs states it (the file's size): 256 or 4096; 0: not to be relied on. */
 	size_t stated;
+	struct config_seen *seen; /* NULL: nobody wants to know */
 };
 
 enum acs_state {

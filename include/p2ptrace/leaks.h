@@ -15,12 +15,12 @@
 #include "p2ptrace/symbols.h"
 #include "p2ptrace/table.h"
 
-enum verdict { VERDICT_LEAKED, VERDICT_UNKNOWN, VERDICT_IN_FLIGHT, VERDICTS };
+enum leak_verdict { VERDICT_LEAKED, VERDICT_UNKNOWN, VERDICT_IN_FLIGHT, VERDICTS };
 
 extern const char *const verdict_names[VERDICTS];
 
 struct leak {
-	enum verdict verdict;
+	enum leak_verdict verdict;
 	const char *verdict_name, *kind; /* "alloc", "map" */
 	const char *why; /* belongs to the struct leaks */
 	int64_t pid, tid;

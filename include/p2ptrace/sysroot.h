@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * sysroot: small files of sys/ and proc/ below a root directory: the running
- * system's, or a captured tree's (--root DIR).
+ * sysroot: small files of sys/ and proc/ below a root: the running system's, a
+ * captured tree's (--root DIR), or one that a recording holds (tree.h).
  *
  * Paths are printf formats relative to the root, without a leading '/':
  * "sys/bus/pci/devices/%s/vendor".  In a captured tree every symbolic link,
@@ -16,7 +16,7 @@
  * expected; EINVAL: not a regular file; ENXIO, EIO, ...: as the kernel says.
  * A struct sysroot may be used by several threads.
  *
- * Source: src/pci/sysroot.c
+ * Source: src/pci/sysroot.c, src/pci/sysroot_dir.c (directories)
  */
 #ifndef P2PTRACE_SYSROOT_H
 #define P2PTRACE_SYSROOT_H
@@ -27,9 +27,11 @@
 #include <sys/types.h>
 
 #include "p2ptrace/error.h"
+#include "p2ptrace/tree.h"
 
 struct sysroot {
 	int fd; /* the directory */
+	const struct tree *tree; /* in its place; NULL: a directory */
 	const char *path; /* as given; "/" for the running system */
 	bool captured; /* not the running system */
 	bool walk; /* captured, and the kernel has no openat2(2): links are resolved here */
@@ -42,20 +44,33 @@ struct sysroot {
 
 /* `dir` NULL or "/": the running system.  The text of `dir` must outlive it. */
 int sysroot_open(struct sysroot *root, const char *dir, struct p2p_error *err);
+/* The files in `tree`, for as long as it and `name`, by which errors call it, live. */
+void sysroot_of_tree(struct sysroot *root, const struct tree *tree, const char *name);
 void sysroot_close(struct sysroot *root);
 
-/* A file opened for reading (regular files only), for pread(2) at the places wanted:
- * a descriptor, the caller's to close, or -1. */
-int sysroot_file(const struct sysroot *root, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+/* A file to be read at the places wanted (regular files only). */
+struct sysroot_file {
+	int fd;
+	const struct tree *tree;
+	uint32_t node;
+	/* Its size as the system states it; 0: not to be relied on, as in a captured
+	 * directory, where it says how much was captured. */
+	size_t stated;
+};
+
+/* 0, or -1 with `file` closed. */
+int sysroot_file_open(const struct sysroot *root, struct sysroot_file *file, const char *format,
+		      ...) __attribute__((format(printf, 3, 4)));
+/* Whether all `count` bytes from `at` on could be read. */
+bool sysroot_file_read(const struct sysroot_file *file, size_t at, void *to, size_t count);
+void sysroot_file_close(struct sysroot_file *file);
 
 /* A whole file, malloc'd, with a NUL behind it; `size` (may be NULL) gets its
  * length.  NULL with errno when it cannot be read or is larger than `limit`. */
 char *sysroot_read(const struct sysroot *root, size_t limit, size_t *size, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* The first bytes of a file, for binary ones (a device's "config"): how many, at
- * most `room`, or -1. */
+/* The first bytes of a file: how many, at most `room`, or -1. */
 ssize_t sysroot_bytes(const struct sysroot *root, void *to, size_t room, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 

@@ -87,6 +87,9 @@ struct topology {
 /* `dir`: as for sysroot_open(), whose text must outlive the topology.  Nothing is
  * kept on failure. */
 int topology_load(struct topology *topology, const char *dir, struct p2p_error *err);
+/* The same from a tree in memory, which must outlive it, as `name` for errors must. */
+int topology_of_tree(struct topology *topology, const struct tree *tree, const char *name,
+		     struct p2p_error *err);
 void topology_free(struct topology *topology);
 
 /* "0000:03:00.0" or "03:00.0" and nothing behind it: whether it is an address. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "p2ptrace/config_space.h"
 
@@ -33,13 +32,26 @@ static const char zeros[] = "its config space reads zeros past the first 64 byte
 			    "capture was padded";
 static const char not_readable[] = "its config space cannot be read";
 
-static bool read_bytes(const struct config_space *config, size_t at, void *to, size_t count)
+static bool fetch(const struct config_space *config, size_t at, void *to, size_t count)
 {
-	if (config->fd >= 0)
-		return pread(config->fd, to, count, (off_t)at) == (ssize_t)count;
+	if (config->file)
+		return sysroot_file_read(config->file, at, to, count);
 	if (at > config->length || count > config->length - at)
 		return false;
 	memcpy(to, config->bytes + at, count);
+	return true;
+}
+
+static bool read_bytes(const struct config_space *config, size_t at, void *to, size_t count)
+{
+	struct config_seen *seen = config->seen;
+
+	if (!fetch(config, at, to, count))
+		return false;
+	if (seen && at <= CONFIG_SPACE_BYTES && count <= CONFIG_SPACE_BYTES - at) {
+		memcpy(seen->bytes + at, to, count);
+		memset(seen->known + at, true, count);
+	}
 	return true;
 }
 

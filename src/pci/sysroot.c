@@ -3,164 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "p2ptrace/rows.h"
 #include "p2ptrace/sysroot.h"
 #include "p2ptrace/text.h"
+#include "sysroot_dir.h"
 
 /* ---- opening ---- */
-
-static int close_with(int fd, int number)
-{
-	close(fd);
-	errno = number;
-	return -1;
-}
-
-/*
- * openat2(2) with RESOLVE_IN_ROOT, for kernels before 5.6: every component is looked at
- * by itself, and a link's target takes its place.  `done` is what is known to hold no
- * link, `rest` what is still to be walked.  Good for a tree that nobody changes
- * meanwhile.
- */
-struct walk {
-	char done[PATH_MAX], rest[PATH_MAX];
-	unsigned int links;
-};
-
-static int walk_into_link(struct walk *walk, const char *target, const char *behind)
-{
-	char rest[PATH_MAX];
-
-	if (++walk->links > 40) {
-		errno = ELOOP;
-		return -1;
-	}
-	if ((size_t)snprintf(rest, sizeof(rest), "%s/%s", target, behind) >= sizeof(rest)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(walk->rest, rest, sizeof(rest));
-	if (target[0] == '/')
-		walk->done[0] = '\0';
-	return 0;
-}
-
-static void walk_up(struct walk *walk)
-{
-	char *slash = strrchr(walk->done, '/');
-
-	*(slash ? slash : walk->done) = '\0';
-}
-
-/* One component; with `follow` a link is gone into. */
-static int walk_step(const struct sysroot *root, struct walk *walk, const char *name,
-		     const char *behind, bool follow)
-{
-	char path[PATH_MAX], target[PATH_MAX];
-	ssize_t length = -1;
-
-	if (!strcmp(name, "..")) {
-		walk_up(walk);
-	} else {
-		if ((size_t)snprintf(path, sizeof(path), "%s%s%s", walk->done,
-				     walk->done[0] ? "/" : "", name) >= sizeof(path)) {
-			errno = ENAMETOOLONG;
-			return -1;
-		}
-		if (follow)
-			length = readlinkat(root->fd, path, target, sizeof(target) - 1);
-		if (length >= 0) {
-			target[length] = '\0';
-			return walk_into_link(walk, target, behind);
-		}
-		memcpy(walk->done, path, sizeof(path));
-	}
-	memmove(walk->rest, behind, strlen(behind) + 1);
-	return 0;
-}
-
-static int open_walking(const struct sysroot *root, const char *path, int flags)
-{
-	struct walk walk = { .links = 0 };
-
-	if (strlen(path) >= sizeof(walk.rest)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	strcpy(walk.rest, path);
-	while (walk.rest[0]) {
-		size_t slashes = strspn(walk.rest, "/");
-		size_t length = strcspn(walk.rest + slashes, "/");
-		char *behind = walk.rest + slashes + length;
-		bool last = !behind[strspn(behind, "/")];
-		char name[PATH_MAX];
-
-		memcpy(name, walk.rest + slashes, length);
-		name[length] = '\0';
-		if (!length || !strcmp(name, "."))
-			memmove(walk.rest, behind, strlen(behind) + 1);
-		else if (walk_step(root, &walk, name, behind, !last || !(flags & O_NOFOLLOW)))
-			return -1;
-	}
-	return openat(root->fd, walk.done[0] ? walk.done : ".", flags | O_NOFOLLOW | O_CLOEXEC);
-}
-
-/* openat(2) for the running system; for a captured tree as if its root were "/". */
-static int open_at(const struct sysroot *root, const char *path, int flags)
-{
-	struct open_how how = {
-		.flags = (unsigned int)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-	int fd = -1;
-
-	if (!root->captured)
-		return openat(root->fd, path, flags | O_CLOEXEC);
-	if (root->walk)
-		return open_walking(root, path, flags);
-	/* EAGAIN: somebody on this machine renamed something while a ".." was followed. */
-	for (int tries = 0; tries < 1000; tries++) {
-		fd = (int)syscall(SYS_openat2, root->fd, path, &how, sizeof(how));
-		if (fd >= 0 || errno != EAGAIN)
-			break;
-	}
-	return fd;
-}
-
-static int check_regular(int fd)
-{
-	struct stat what;
-
-	if (fstat(fd, &what))
-		return close_with(fd, errno);
-	if (!S_ISREG(what.st_mode))
-		return close_with(fd, S_ISDIR(what.st_mode) ? EISDIR : EINVAL);
-	return fd;
-}
-
-/* For reading; regular files only, and opening must have no effect on others. */
-static int open_file(const struct sysroot *root, const char *path)
-{
-	int fd;
-
-	if (root->captured) {
-		fd = open_at(root, path, O_PATH);
-		if (fd < 0 || check_regular(fd) < 0)
-			return -1;
-		close(fd);
-	}
-	fd = open_at(root, path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
-	return fd < 0 ? -1 : check_regular(fd);
-}
 
 /* A format's path into `path`: 0, or -1 with errno. */
 static int make_path(char path[PATH_MAX], const char *format, va_list args)
@@ -194,12 +49,17 @@ int sysroot_open(struct sysroot *root, const char *dir, struct p2p_error *err)
 	root->fd = open(root->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root->fd < 0)
 		return p2p_fail_errno(err, "cannot open the directory %s", root->path);
-	fd = open_at(root, ".", O_PATH);
+	fd = sysroot_dir_open(root, ".", O_PATH);
 	if (fd >= 0)
 		close(fd);
 	else
 		root->walk = captured; /* an older kernel, or a filter on system calls */
 	return 0;
+}
+
+void sysroot_of_tree(struct sysroot *root, const struct tree *tree, const char *name)
+{
+	*root = (struct sysroot){ .fd = -1, .path = name, .captured = true, .tree = tree };
 }
 
 void sysroot_close(struct sysroot *root)
@@ -211,11 +71,52 @@ void sysroot_close(struct sysroot *root)
 
 /* ---- reading ---- */
 
-int sysroot_file(const struct sysroot *root, const char *format, ...)
+/* A file's node in the tree; 0 with errno when it is no regular file. */
+static uint32_t find_in_tree(const struct sysroot *root, const char *path)
+{
+	uint32_t node;
+
+	if (tree_find(root->tree, path, true, &node))
+		return 0;
+	if (tree_mode(root->tree, node) & 0444 && S_ISREG(tree_mode(root->tree, node)))
+		return node;
+	errno = S_ISDIR(tree_mode(root->tree, node)) ? EISDIR : EACCES;
+	return 0;
+}
+
+int sysroot_file_open(const struct sysroot *root, struct sysroot_file *file, const char *format,
+		      ...)
 {
 	char path[PATH_MAX];
+	struct stat what;
 
-	return MAKE_PATH(path, format) ? -1 : open_file(root, path);
+	*file = (struct sysroot_file){ .fd = -1 };
+	if (MAKE_PATH(path, format))
+		return -1;
+	if (root->tree) {
+		file->tree = root->tree;
+		file->node = find_in_tree(root, path);
+		file->stated = file->node ? tree_stated(root->tree, file->node) : 0;
+		return file->node ? 0 : -1;
+	}
+	file->fd = sysroot_dir_file(root, path);
+	if (file->fd >= 0 && !root->captured && !fstat(file->fd, &what))
+		file->stated = (size_t)what.st_size;
+	return file->fd < 0 ? -1 : 0;
+}
+
+bool sysroot_file_read(const struct sysroot_file *file, size_t at, void *to, size_t count)
+{
+	if (file->node)
+		return tree_read(file->tree, file->node, at, to, count);
+	return file->fd >= 0 && pread(file->fd, to, count, (off_t)at) == (ssize_t)count;
+}
+
+void sysroot_file_close(struct sysroot_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	*file = (struct sysroot_file){ .fd = -1 };
 }
 
 /* Up to `room` bytes from the file's beginning. */
@@ -268,21 +169,55 @@ static char *read_all(int fd, size_t limit, size_t *size)
 	return NULL;
 }
 
+/* The bytes of a file in the tree, which stay there. */
+static const char *bytes_in_tree(const struct sysroot *root, const char *path, size_t *size)
+{
+	uint32_t node = find_in_tree(root, path);
+
+	return node ? tree_file(root->tree, node, size) : NULL;
+}
+
+static char *copy_from_tree(const struct sysroot *root, const char *path, size_t limit,
+			    size_t *size)
+{
+	const char *bytes = bytes_in_tree(root, path, size);
+	char *copy;
+
+	if (!bytes)
+		return NULL;
+	if (*size > limit) {
+		errno = EFBIG;
+		return NULL;
+	}
+	copy = malloc(*size + 1);
+	if (copy)
+		memcpy(copy, bytes, *size + 1); /* the tree has a NUL behind it */
+	return copy;
+}
+
+static char *copy_from_dir(const struct sysroot *root, const char *path, size_t limit, size_t *size)
+{
+	int fd = sysroot_dir_file(root, path), number;
+	char *text;
+
+	if (fd < 0)
+		return NULL;
+	text = read_all(fd, limit, size);
+	number = errno;
+	close(fd);
+	errno = number;
+	return text;
+}
+
 char *sysroot_read(const struct sysroot *root, size_t limit, size_t *size, const char *format, ...)
 {
 	char path[PATH_MAX], *text;
 	size_t length = 0;
-	int fd, number;
 
 	if (MAKE_PATH(path, format))
 		return NULL;
-	fd = open_file(root, path);
-	if (fd < 0)
-		return NULL;
-	text = read_all(fd, limit, &length);
-	number = errno;
-	close(fd);
-	errno = number;
+	text = root->tree ? copy_from_tree(root, path, limit, &length)
+			  : copy_from_dir(root, path, limit, &length);
 	if (size)
 		*size = length;
 	return text;
@@ -290,9 +225,19 @@ char *sysroot_read(const struct sysroot *root, size_t limit, size_t *size, const
 
 static ssize_t read_bytes(const struct sysroot *root, void *to, size_t room, const char *path)
 {
-	int fd = open_file(root, path), number;
+	const char *bytes;
+	int fd, number;
+	size_t size;
 	ssize_t got;
 
+	if (root->tree) {
+		bytes = bytes_in_tree(root, path, &size);
+		if (!bytes)
+			return -1;
+		memcpy(to, bytes, size < room ? size : room);
+		return (ssize_t)(size < room ? size : room);
+	}
+	fd = sysroot_dir_file(root, path);
 	if (fd < 0)
 		return -1;
 	got = read_up_to(fd, to, room);
@@ -386,11 +331,34 @@ int sysroot_i64(const struct sysroot *root, int64_t *value, const char *format, 
 
 /* ---- links ---- */
 
+static ssize_t read_link_in_tree(const struct sysroot *root, char *to, size_t room,
+				 const char *path)
+{
+	const char *target;
+	uint32_t node;
+	size_t size;
+
+	if (tree_find(root->tree, path, false, &node))
+		return -1;
+	target = tree_target(root->tree, node, &size);
+	if (!target)
+		return -1;
+	if (size >= room) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(to, target, size + 1);
+	return (ssize_t)size;
+}
+
 static ssize_t read_link(const struct sysroot *root, char *to, size_t room, const char *path)
 {
-	int fd = open_at(root, path, O_PATH | O_NOFOLLOW), number;
 	ssize_t length;
+	int fd, number;
 
+	if (root->tree)
+		return read_link_in_tree(root, to, room, path);
+	fd = sysroot_dir_open(root, path, O_PATH | O_NOFOLLOW);
 	if (fd < 0)
 		return -1;
 	length = readlinkat(fd, "", to, room);
@@ -431,11 +399,14 @@ mode_t sysroot_mode(const struct sysroot *root, const char *format, ...)
 {
 	char path[PATH_MAX];
 	struct stat what;
+	uint32_t node;
 	int fd;
 
 	if (MAKE_PATH(path, format))
 		return 0;
-	fd = open_at(root, path, O_PATH);
+	if (root->tree)
+		return tree_find(root->tree, path, true, &node) ? 0 : tree_mode(root->tree, node);
+	fd = sysroot_dir_open(root, path, O_PATH);
 	if (fd < 0)
 		return 0;
 	if (fstat(fd, &what))
@@ -487,24 +458,44 @@ static int read_names(DIR *dir, struct name_list *list)
 	return errno ? -1 : 0;
 }
 
+static int list_dir(const struct sysroot *root, const char *path, struct name_list *list)
+{
+	int fd = sysroot_dir_open(root, path, O_RDONLY | O_DIRECTORY), result, number;
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (!dir) {
+		number = errno;
+		if (fd >= 0)
+			close(fd);
+		errno = number;
+		return -1;
+	}
+	result = read_names(dir, list);
+	number = errno;
+	closedir(dir);
+	errno = number;
+	return result;
+}
+
+static int list_in_tree(const struct sysroot *root, const char *path, struct name_list *list)
+{
+	uint32_t node;
+
+	if (tree_find(root->tree, path, true, &node))
+		return -1;
+	return tree_list(root->tree, node, list);
+}
+
 int sysroot_list(const struct sysroot *root, struct name_list *list, const char *format, ...)
 {
 	char path[PATH_MAX];
-	int fd, result, number;
-	DIR *dir;
+	int result, number;
 
 	*list = (struct name_list){ NULL, 0 };
 	if (MAKE_PATH(path, format))
 		return -1;
-	fd = open_at(root, path, O_RDONLY | O_DIRECTORY);
-	if (fd < 0)
-		return -1;
-	dir = fdopendir(fd);
-	if (!dir)
-		return close_with(fd, errno);
-	result = read_names(dir, list);
+	result = root->tree ? list_in_tree(root, path, list) : list_dir(root, path, list);
 	number = errno;
-	closedir(dir);
 	if (result)
 		name_list_free(list);
 	rows_sort(list->names, list->count, sizeof(*list->names), compare_names);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "p2ptrace/rows.h"
 #include "p2ptrace/table.h"
@@ -184,15 +183,13 @@ static void find_first_devices(struct topology *topology)
 
 static void read_config(struct topology *topology, struct pci_device *device)
 {
-	struct config_space config = { .fd = sysroot_file(&topology->root, DEVICES "/%s/config",
-							  device->name) };
-	struct stat what;
+	struct sysroot_file file;
+	struct config_space config = { .file = &file };
 
-	if (config.fd >= 0 && !topology->root.captured && !fstat(config.fd, &what))
-		config.stated = (size_t)what.st_size;
+	sysroot_file_open(&topology->root, &file, DEVICES "/%s/config", device->name);
+	config.stated = file.stated;
 	config_read(&config, &device->config);
-	if (config.fd >= 0)
-		close(config.fd);
+	sysroot_file_close(&file);
 }
 
 static void read_device(struct topology *topology, struct pci_device *device)
@@ -220,7 +217,10 @@ static int list_devices(struct topology *topology, struct p2p_error *err)
 
 	if (sysroot_list(&topology->root, &names, DEVICES))
 		return p2p_fail_errno(err, "cannot list the PCI devices in %s%s" DEVICES,
-				      topology->root.path, topology->root.captured ? "/" : "");
+				      topology->root.path,
+				      topology->root.tree	? ": "
+				      : topology->root.captured ? "/"
+								: "");
 	for (size_t i = 0; i < names.count && !status; i++) {
 		struct pci_device *device;
 		struct pci_address address;
@@ -303,11 +303,9 @@ static void read_system(struct topology *topology)
 	}
 }
 
-int topology_load(struct topology *topology, const char *dir, struct p2p_error *err)
+/* All of it, from the root that is open. */
+static int read_all(struct topology *topology, struct p2p_error *err)
 {
-	*topology = (struct topology){ .root.fd = -1 };
-	if (sysroot_open(&topology->root, dir, err))
-		return -1;
 	if (list_devices(topology, err)) {
 		topology_free(topology);
 		return -1;
@@ -325,6 +323,20 @@ int topology_load(struct topology *topology, const char *dir, struct p2p_error *
 	find_first_devices(topology);
 	read_system(topology);
 	return 0;
+}
+
+int topology_load(struct topology *topology, const char *dir, struct p2p_error *err)
+{
+	*topology = (struct topology){ .root.fd = -1 };
+	return sysroot_open(&topology->root, dir, err) ? -1 : read_all(topology, err);
+}
+
+int topology_of_tree(struct topology *topology, const struct tree *tree, const char *name,
+		     struct p2p_error *err)
+{
+	*topology = (struct topology){ .root.fd = -1 };
+	sysroot_of_tree(&topology->root, tree, name);
+	return read_all(topology, err);
 }
 
 void topology_free(struct topology *topology)

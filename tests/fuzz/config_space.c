@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const size_t stated[] = { 0, 256, 4096, 64 };
-	struct config_space config = { .fd = -1 };
+	struct config_space config = { 0 };
 	struct config_facts facts;
 	char bits[32];
 

@@ -50,9 +50,7 @@ static void make_port(uint8_t space[4096], uint16_t control)
 
 static struct config_facts parse(const uint8_t *space, size_t length, size_t stated)
 {
-	const struct config_space config = {
-		.fd = -1, .bytes = space, .length = length, .stated = stated
-	};
+	const struct config_space config = { .bytes = space, .length = length, .stated = stated };
 	struct config_facts facts;
 
 	config_read(&config, &facts);

@@ -144,7 +144,7 @@ static void test_names_from_events(void **state)
 
 /* ---- liveness ---- */
 
-static void check_verdict(const char *script, uint64_t min_age, enum verdict verdict,
+static void check_verdict(const char *script, uint64_t min_age, enum leak_verdict verdict,
 			  const char *why)
 {
 	struct analysed a;
