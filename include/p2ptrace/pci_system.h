@@ -12,7 +12,7 @@
 #include "p2ptrace/rule.h"
 
 struct system_options {
-	const char *root, *kernel, *allow_list;
+	const char *input, *root, *kernel, *allow_list;
 	bool numeric; /* ids in place of names */
 };
 
@@ -23,10 +23,15 @@ struct pci_system {
 	struct allow_list list;
 	struct rule rule; /* of the kernel asked for, else of the system's own */
 	struct pci_names *names; /* NULL: ids */
+	struct tree *tree; /* what the topology was read from; NULL: a directory */
 };
 
+/* Of the directory that is given, or of this system; `input` is captured.h's business. */
 int system_open(struct pci_system *system, const struct system_options *given,
 		struct p2p_error *err);
+/* Of a tree, which is the system's from now on, even when this fails. */
+int system_open_tree(struct pci_system *system, const struct system_options *given,
+		     struct tree *tree, const char *name, struct p2p_error *err);
 void system_close(struct pci_system *system);
 
 /* "6.12": the kernel whose rule is applied; "not known". */

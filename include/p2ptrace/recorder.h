@@ -3,7 +3,7 @@
  * recorder: one run from the kernel to a finished trace.dat.
  *
  * Source: src/session/recorder.c (the run), assemble.c (the file at the end),
- * metadata.c (what it says beside the pages)
+ * metadata.c (what it says beside the pages), system_capture.c (what it says of the system)
  */
 #ifndef P2PTRACE_RECORDER_H
 #define P2PTRACE_RECORDER_H
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "p2ptrace/capture_option.h"
 #include "p2ptrace/error.h"
 #include "p2ptrace/session.h"
 #include "p2ptrace/sidecar.h"
@@ -27,6 +28,7 @@ struct recorder_options {
 	uint64_t max_bytes; /* of pages, 0: no end */
 	uint64_t duration_ns; /* 0: until a signal, or CMD's end */
 	char *const *command; /* CMD and its arguments, NULL: none */
+	bool no_capture; /* nothing of sys/ and proc/ in the file */
 	const char *user; /* whom CMD runs as, NULL: as this program */
 };
 
@@ -76,6 +78,7 @@ struct recorder {
 	struct workload workload;
 	uint64_t began_ns, ended_ns; /* CLOCK_MONOTONIC, of tracing being on */
 	int ballast; /* room kept free for the end on a full disk; -1: none */
+	struct capture_data captures[CAPTURES];
 	char *symbols; /* kernel functions, NULL: none, see stacks.h */
 	char *names; /* "PID NAME" lines */
 	char *alive; /* "alive" lines of the private option */
@@ -86,6 +89,10 @@ struct recorder {
 	uint64_t missed;
 	struct metadata_texts *texts;
 };
+
+/* Stores what sys/ and proc/ say at this moment, unless it is not wanted.  What does not
+ * succeed is done without, after a warning. */
+void system_capture(struct recorder *recorder, enum capture_moment moment);
 
 /* Reads what only the live instance tells: formats, headers. */
 int metadata_collect(struct recorder *recorder, struct p2p_error *err);

@@ -46,6 +46,7 @@ enum remains_key {
 	REMAINS_CLOCK, /* "clock" */
 	REMAINS_UNAME, /* "uname" */
 	REMAINS_KALLSYMS, /* "kallsyms" */
+	REMAINS_CAPTURE, /* "capture", WORD an enum capture_moment: its option's data */
 	REMAINS_BUFFER, /* "buffer": an instance's name in the file; several */
 	REMAINS_LANE, /* "lane", WORD the part: its CPU; buffer by buffer */
 	/* in state */
@@ -75,6 +76,7 @@ struct remains {
 	struct write_buffer *buffers;
 	struct remains_lane *lanes; /* buffer by buffer, as many in each */
 	size_t lane_count;
+	struct capture_data captures[CAPTURES]; /* in the two */
 	const char **stats;
 	const char *plan; /* the part that becomes the file, NULL: it did not come to that */
 };

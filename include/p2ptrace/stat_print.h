@@ -18,7 +18,7 @@ struct stat_sample {
 	size_t missing_count;
 };
 
-/* Everything, and each missing layer in a line.  0, or -1 with `err` filled. */
+/* Everything, with what came since a sample before, and each missing layer in a line.  0, or -1 with `err` filled. */
 int stat_print_text(const struct stat_sample *sample, FILE *out, struct p2p_error *err);
 
 /* One line of an interval; with `heading` the column heads go before it.  `wide`: every

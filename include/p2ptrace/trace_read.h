@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "p2ptrace/capture_option.h"
 #include "p2ptrace/compress.h"
 #include "p2ptrace/error.h"
 
@@ -77,6 +78,7 @@ struct trace_file {
 	char *kallsyms;
 	char *writer; /* trace-cmd's VERSION option */
 	char *private_text; /* p2ptrace's own option, see private_option.h */
+	struct capture_data captures[CAPTURES]; /* as stored, see capture_option.h */
 	struct trace_format *formats;
 	size_t format_count;
 	struct trace_lane *lanes;

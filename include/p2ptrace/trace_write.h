@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "p2ptrace/capture_option.h"
 #include "p2ptrace/error.h"
 #include "p2ptrace/private_option.h"
 
@@ -55,6 +56,7 @@ struct trace_metadata {
 	const char *const *cpu_stats; /* "CPU: N\n" and the text of per_cpu/cpuN/stats */
 	size_t cpu_stat_count;
 	const char *private_text; /* see private_option.h; NULL: none */
+	const struct capture_data *captures; /* [CAPTURES]; NULL: none */
 	const struct write_buffer *buffers; /* the main one first */
 	size_t buffer_count;
 };

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "p2ptrace/captured.h"
 #include "p2ptrace/command.h"
 #include "p2ptrace/explain_print.h"
 #include "p2ptrace/rows.h"
@@ -106,7 +107,7 @@ static int run(int argc, char **argv, struct p2p_error *err)
 	if (count != 2)
 		return p2p_fail_usage(err, "two devices are needed: the provider of the memory and "
 					   "its client");
-	if (system_open(&system, &given.system, err))
+	if (captured_system_open(&system, &given.system, err))
 		return -1;
 	status = explain(&system, (const char *const[]){ rest[0], rest[1] }, given.json, err);
 	system_close(&system);

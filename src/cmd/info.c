@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "p2ptrace/captured.h"
 #include "p2ptrace/command.h"
 #include "p2ptrace/input.h"
 #include "p2ptrace/json.h"
@@ -103,6 +104,61 @@ static void print_own_metadata(const struct recording *recording)
 		       recording->liveness ? "recorded" : "not recorded");
 }
 
+/* ---- what is known of the system ---- */
+
+static void print_capture(const struct trace_file *file, bool own)
+{
+	struct captured_summary summary;
+	char bytes[32];
+
+	captured_summarise(file, &summary);
+	if (summary.damaged)
+		line("PCI tree", summary.damaged);
+	else if (!summary.there && own)
+		line("PCI tree", "not recorded: topo, explain and predictions need --root DIR");
+	if (!summary.there || summary.damaged)
+		return;
+	printf("%-22s %zu devices, %zu with peer memory", "PCI tree", summary.devices,
+	       summary.providers);
+	if (summary.providers && summary.pool_bytes != NOT_KNOWN)
+		printf(" (%s)", text_bytes(bytes, sizeof(bytes), summary.pool_bytes));
+	printf("; ACS %s\n", summary.acs_unknown ? "not known of all" : "known");
+	if (*summary.cpu)
+		line("cpu", summary.cpu);
+	printf("%-22s %zu\n", "NUMA nodes", summary.numa_nodes);
+	printf("%-22s %zu\n", "IOMMU groups", summary.iommu_groups);
+	printf("%-22s %zu%s\n", "kernel counters", summary.counters,
+	       summary.end ? ", at the start and at the end" : ", at the start");
+}
+
+static void json_capture(struct json *json, const struct trace_file *file)
+{
+	struct captured_summary summary;
+
+	captured_summarise(file, &summary);
+	if (!summary.there) {
+		json_null(json, "capture");
+		return;
+	}
+	json_object(json, "capture");
+	json_u64(json, "bytes", summary.bytes);
+	json_text(json, "damaged", summary.damaged);
+	json_u64(json, "devices", summary.devices);
+	json_u64(json, "providers", summary.providers);
+	if (summary.pool_bytes == NOT_KNOWN)
+		json_null(json, "pool_bytes");
+	else
+		json_u64(json, "pool_bytes", summary.pool_bytes);
+	json_u64(json, "acs_unknown", summary.acs_unknown);
+	json_u64(json, "numa_nodes", summary.numa_nodes);
+	json_u64(json, "iommu_groups", summary.iommu_groups);
+	json_u64(json, "counters", summary.counters);
+	json_bool(json, "end", summary.end);
+	json_text(json, "kernel", *summary.kernel ? summary.kernel : NULL);
+	json_text(json, "cpu", *summary.cpu ? summary.cpu : NULL);
+	json_end_object(json);
+}
+
 static void print_lanes(const struct trace_file *file)
 {
 	char bytes[32], name[256];
@@ -134,6 +190,7 @@ static void print_text(const struct analysis *analysis, const struct report *rep
 	if (file->uname)
 		line("system", file->uname);
 	print_own_metadata(&analysis->recording);
+	print_capture(file, analysis->recording.own);
 	line("clock", *file->clock ? file->clock : "not stored, taken for local");
 	printf("%-22s %" PRIu32 ", sub-buffers of %s\n", "cpus", file->cpu_count,
 	       text_bytes(text, sizeof(text), sub_buffer_bytes(file)));
@@ -184,6 +241,7 @@ static void print_json(const struct analysis *analysis, const struct report *rep
 				  recording->values[shown[i].key]);
 	json_bool(&json, "liveness", recording->liveness);
 	json_end_object(&json);
+	json_capture(&json, file);
 	json_object(&json, "events");
 	for (enum event_kind kind = KIND_ALLOC; kind < KIND_P2P_COUNT; kind++)
 		json_u64(&json, event_kind_names[kind], report->events[kind]);

@@ -69,6 +69,8 @@ static const struct option_spec record_options[] = {
 	  .offset = AT(priority), .parse = parse_priority },
 	{ OPTION_U64, 0, "file-version", "6|7", "version of the trace.dat format (default 7)",
 	  .offset = AT(file_version) },
+	{ OPTION_FLAG, 0, "no-capture", NULL, "do not store what PCI devices there are, and how",
+	  .offset = AT(no_capture) },
 	{ OPTION_STRING, 0, "user", "NAME", "run CMD as this user", .offset = AT(user) },
 	{ .kind = OPTION_END },
 };

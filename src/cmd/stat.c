@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "p2ptrace/captured.h"
 #include "p2ptrace/command.h"
 #include "p2ptrace/kconfig.h"
 #include "p2ptrace/stat_print.h"
@@ -16,7 +17,7 @@ struct stat_options {
 	uint64_t interval_ns; /* 0: not given */
 	uint64_t count; /* 0: without end */
 	bool json, csv, wide;
-	const char *root;
+	const char *input, *root;
 };
 
 static int parse_interval(void *field, const char *value, struct p2p_error *err)
@@ -46,6 +47,8 @@ static const struct option_spec options[] = {
 	{ OPTION_FLAG, 0, "json", NULL, "JSON (schema p2ptrace.stat/1), with -I an object a line",
 	  FIELD(json) },
 	{ OPTION_FLAG, 0, "csv", NULL, "a row for each counter, and each device's", FIELD(csv) },
+	{ OPTION_STRING, 'i', "input", "FILE",
+	  "the counters at the end of a recording, and its part", FIELD(input) },
 	{ OPTION_STRING, 0, "root", "DIR", "read a captured tree: DIR/sys, DIR/proc", FIELD(root) },
 	{ .kind = OPTION_END },
 };
@@ -209,6 +212,54 @@ static int print_intervals(struct stat_run *stat, struct p2p_error *err)
 	return status;
 }
 
+/* ---- a recording's ---- */
+
+/* What stands in a recording: its end, and what came since its start; of one that was cut
+ * off its start alone. */
+static int print_recorded(struct stat_run *stat, const struct trace_file *file,
+			  const struct recording *recording, struct p2p_error *err)
+{
+	struct counters start, end;
+	struct stat_sample sample = { .before = &start, .now = &end };
+	bool complete;
+	int status;
+
+	if (captured_counters(file, recording, &start, &end, &complete, err))
+		return -1;
+	if (!complete) {
+		p2p_warn("%s was cut off: the counters are those of its start", file->shown);
+		sample = (struct stat_sample){ .now = &start };
+	}
+	status = sample.now->global.count || sample.now->provider_count ? P2P_OK : P2P_CANNOT;
+	if (stat->given->json)
+		stat_print_json(&sample, stdout);
+	else if (stat->given->csv)
+		stat_print_csv(&sample, true, stdout);
+	else if (stat_print_text(&sample, stdout, err))
+		status = -1;
+	if (status == P2P_CANNOT)
+		p2p_warn("%s: the system it was made on had no counters and no pools", file->shown);
+	counters_free(&start);
+	counters_free(&end);
+	return status;
+}
+
+static int run_recorded(struct stat_run *stat, struct p2p_error *err)
+{
+	struct trace_file *file = trace_file_open(stat->given->input, err);
+	struct recording recording;
+	int status = -1;
+
+	if (!file)
+		return -1;
+	if (!recording_read(&recording, file, err)) {
+		status = print_recorded(stat, file, &recording, err);
+		recording_free(&recording);
+	}
+	trace_file_close(file);
+	return status;
+}
+
 static int run(int argc, char **argv, struct p2p_error *err)
 {
 	struct stat_options given = { .interval_ns = 0 };
@@ -223,6 +274,10 @@ static int run(int argc, char **argv, struct p2p_error *err)
 		return p2p_fail_usage(err, "'%s' is too much: stat takes options only", words[0]);
 	if (given.json && given.csv)
 		return p2p_fail_usage(err, "--json and --csv exclude each other");
+	if (given.input && (given.root || given.interval_ns || given.count))
+		return p2p_fail_usage(err, "-i goes with neither --root, -I nor -n");
+	if (given.input)
+		return run_recorded(&stat, err);
 	if (sysroot_open(&stat.root, given.root, err))
 		return -1;
 	kconfig_read(&stat.root, &config);
@@ -237,7 +292,7 @@ static int run(int argc, char **argv, struct p2p_error *err)
 const struct command cmd_stat = {
 	.name = "stat",
 	.summary = "The kernel's own counters of peer-to-peer DMA, and what changes.",
-	.usage = "[-I SEC] [-n COUNT] [--json | --csv] [--root DIR]",
+	.usage = "[-I SEC] [-n COUNT] [--json | --csv] [-i FILE | --root DIR]",
 	.options = options,
 	.run = run,
 };

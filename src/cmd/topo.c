@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "p2ptrace/captured.h"
 #include "p2ptrace/command.h"
 #include "p2ptrace/rows.h"
 #include "p2ptrace/terminal.h"
@@ -191,7 +192,7 @@ static int run(int argc, char **argv, struct p2p_error *err)
 				      rest[0]);
 	if (given.json && given.tree)
 		return p2p_fail_usage(err, "--json and --tree exclude each other");
-	if (system_open(&system, &given.system, err))
+	if (captured_system_open(&system, &given.system, err))
 		return -1;
 	status = show(&system, &given, err);
 	system_close(&system);

@@ -36,9 +36,22 @@ static double rate_of(const struct stat_sample *sample, const struct counter *be
 
 /* ---- text, all of it ---- */
 
-static void print_global(const struct counters *now, FILE *out)
+/* What came since the sample before, if there is one. */
+static void print_change(const struct stat_sample *sample, const struct counter *counter, FILE *out)
 {
-	double ratio = counters_bus_addr_ratio(NULL, now);
+	char value[32];
+	uint64_t delta;
+
+	if (!sample->before || counter_delta(counter_find(&sample->before->global, counter->name),
+					     counter, &delta) == CHANGE_NOT_KNOWN)
+		return;
+	fprintf(out, "  +%s", text_count(value, sizeof(value), delta));
+}
+
+static void print_global(const struct stat_sample *sample, FILE *out)
+{
+	const struct counters *now = sample->now;
+	double ratio = counters_bus_addr_ratio(sample->before, now);
 	char value[32], name[64];
 
 	for (size_t i = 0; i < now->global.count; i++) {
@@ -48,6 +61,7 @@ static void print_global(const struct counters *now, FILE *out)
 			counter->known ? text_count(value, sizeof(value), counter->value) : "-");
 		if (counter->known && is_bytes(counter->name))
 			fprintf(out, "  %s", text_bytes(value, sizeof(value), counter->value));
+		print_change(sample, counter, out);
 		fputc('\n', out);
 	}
 	if (isfinite(ratio))
@@ -174,7 +188,7 @@ int stat_print_text(const struct stat_sample *sample, FILE *out, struct p2p_erro
 {
 	const struct counters *now = sample->now;
 
-	print_global(now, out);
+	print_global(sample, out);
 	if (now->global.count && now->provider_count)
 		fputc('\n', out);
 	if (now->provider_count && print_providers(now, out, err))

@@ -259,6 +259,7 @@ int metadata_fill(struct recorder *recorder, struct trace_metadata *metadata, st
 		.cpu_stats = (const char *const *)recorder->stat_texts,
 		.cpu_stat_count = recorder->spool.lane_count,
 		.private_text = texts->private_text,
+		.captures = recorder->captures,
 	};
 	return 0;
 }

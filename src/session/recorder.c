@@ -147,6 +147,7 @@ static int reserve_ballast(struct recorder *recorder, struct p2p_error *err)
 		bytes = 64 * mib;
 	if (recorder->symbols)
 		bytes += strlen(recorder->symbols);
+	bytes += recorder->captures[CAPTURE_START].size;
 	recorder->ballast = output_create(&recorder->output, "reserve", err);
 	if (recorder->ballast < 0)
 		return -1;
@@ -202,6 +203,7 @@ static int prepare(struct recorder *recorder, const sigset_t *mask, struct p2p_e
 	    session_open(&recorder->session, &options->session, err))
 		return -1;
 	read_first_symbols(recorder);
+	system_capture(recorder, CAPTURE_START);
 	recorder->head_room =
 		options->file_version == 7 ? trace_head_room(recorder->session.page_size) : 0;
 	if (metadata_collect(recorder, err) || sidecar_open(recorder, err) ||
@@ -283,6 +285,7 @@ static int stop(struct recorder *recorder, struct p2p_error *err)
 {
 	session_stop(&recorder->session);
 	recorder->ended_ns = now_ns();
+	system_capture(recorder, CAPTURE_END);
 	read_symbols(recorder);
 	if (note_tasks(recorder, err))
 		return -1;
@@ -398,6 +401,8 @@ static void release(struct recorder *recorder)
 	free(recorder->stat_texts);
 	free(recorder->stats);
 	free(recorder->unsaved);
+	for (size_t i = 0; i < CAPTURES; i++)
+		free(recorder->captures[i].bytes);
 	free(recorder->symbols);
 	free(recorder->names);
 	free(recorder->alive);

@@ -149,6 +149,7 @@ static int write_metadata(const struct work *work, struct write_lane *placed, st
 	metadata.buffers = remains->buffers;
 	metadata.cpu_stats = remains->stats;
 	metadata.private_text = text;
+	metadata.captures = remains->captures;
 	result = trace_write7(work->to, &metadata, work->end, err);
 	free(text);
 	return result;

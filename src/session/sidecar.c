@@ -16,6 +16,17 @@ static void put(FILE *to, enum remains_key key, const char *word, const char *te
 	fprintf(to, "%s %s %zu\n%s\n", remains_key_names[key], word, strlen(text), text);
 }
 
+static void put_capture(FILE *to, const struct recorder *recorder, enum capture_moment moment)
+{
+	const struct capture_data *data = &recorder->captures[moment];
+
+	if (!data->bytes)
+		return;
+	fprintf(to, "%s %d %zu\n", remains_key_names[REMAINS_CAPTURE], (int)moment, data->size);
+	fwrite(data->bytes, 1, data->size, to);
+	fputc('\n', to);
+}
+
 static void put_number(FILE *to, enum remains_key key, uint64_t number)
 {
 	char text[24];
@@ -66,6 +77,7 @@ static void put_meta(FILE *to, const struct recorder *recorder,
 	put(to, REMAINS_UNAME, "-", metadata->uname);
 	if (metadata->kallsyms)
 		put(to, REMAINS_KALLSYMS, "-", metadata->kallsyms);
+	put_capture(to, recorder, CAPTURE_START);
 	for (size_t i = 0; i < session->instance_count; i++)
 		put(to, REMAINS_BUFFER, "-", session_buffer_names[i]);
 	for (size_t i = 0; i < session->instance_count * session->cpu_count; i++) {
@@ -189,6 +201,7 @@ static bool make_state(struct recorder *recorder, const char *part, const struct
 	fputs(REMAINS_MAGIC, to);
 	put(to, REMAINS_PRIVATE, "-", metadata.private_text);
 	put_names(to, recorder);
+	put_capture(to, recorder, CAPTURE_END);
 	for (size_t i = 0; i < recorder->session.instance_count * recorder->session.cpu_count; i++)
 		put_stats(to, recorder, i);
 	if (part)

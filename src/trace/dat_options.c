@@ -37,6 +37,20 @@ static int keep_text(char **kept, struct dat_cursor *cursor)
 	return cursor->failed ? -1 : 0;
 }
 
+/* The first of each counts. */
+static int keep_capture(struct trace_file *file, enum capture_moment moment,
+			struct dat_cursor *cursor)
+{
+	struct capture_data *data = &file->captures[moment];
+	size_t size = cursor->end - cursor->at;
+
+	if (data->bytes)
+		return 0;
+	data->bytes = dat_text(cursor, size);
+	data->size = size;
+	return cursor->failed ? -1 : 0;
+}
+
 /* "mono" of "local global counter uptime perf [mono] boot", or a bare name. */
 static int read_clock(struct trace_file *file, struct dat_cursor *cursor)
 {
@@ -348,6 +362,10 @@ static int read_option(struct trace_file *file, uint16_t id, struct dat_cursor *
 		return option->failed ? -1 : 0;
 	case PRIVATE_OPTION_ID:
 		return keep_text(&file->private_text, option);
+	case CAPTURE_OPTION_ID(CAPTURE_START):
+		return keep_capture(file, CAPTURE_START, option);
+	case CAPTURE_OPTION_ID(CAPTURE_END):
+		return keep_capture(file, CAPTURE_END, option);
 	}
 	for (size_t row = 0; row < sizeof(sections) / sizeof(sections[0]); row++)
 		if (file->version == 7 && sections[row].option == id)

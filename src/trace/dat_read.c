@@ -393,6 +393,8 @@ void trace_file_close(struct trace_file *file)
 	free(file->kallsyms);
 	free(file->writer);
 	free(file->private_text);
+	for (size_t i = 0; i < CAPTURES; i++)
+		free(file->captures[i].bytes);
 	free(file);
 }
 

@@ -170,6 +170,10 @@ static void put_common_options(FILE *to, const struct trace_metadata *metadata)
 		put_text_option(to, OPTION_CPUSTAT, metadata->cpu_stats[i]);
 	if (metadata->private_text)
 		put_text_option(to, PRIVATE_OPTION_ID, metadata->private_text);
+	for (uint16_t i = 0; metadata->captures && i < CAPTURES; i++)
+		if (metadata->captures[i].bytes)
+			put_option(to, CAPTURE_OPTION_ID(i), metadata->captures[i].bytes,
+				   metadata->captures[i].size);
 }
 
 /* Bytes under construction: a section's or an option's size stands before it. */

@@ -22,6 +22,7 @@ const char *const remains_key_names[REMAINS_KEYS] = {
 	[REMAINS_CLOCK] = "clock",
 	[REMAINS_UNAME] = "uname",
 	[REMAINS_KALLSYMS] = "kallsyms",
+	[REMAINS_CAPTURE] = "capture",
 	[REMAINS_BUFFER] = "buffer",
 	[REMAINS_LANE] = "lane",
 	[REMAINS_PRIVATE] = "private",
@@ -221,7 +222,18 @@ static bool read_plan(struct remains *remains, const char *part, const char *lin
 	return true;
 }
 
-static bool take(struct remains *remains, enum remains_key key, const char *word, const char *text)
+/* Its bytes stay in the text, as all others do. */
+static bool take_capture(struct remains *remains, const char *word, char *bytes, size_t size)
+{
+	unsigned long moment = strtoul(word, NULL, 10);
+
+	if (moment < CAPTURES)
+		remains->captures[moment] = (struct capture_data){ bytes, size };
+	return true;
+}
+
+static bool take(struct remains *remains, enum remains_key key, const char *word, char *text,
+		 size_t size)
 {
 	struct trace_metadata *metadata = &remains->metadata;
 
@@ -252,6 +264,8 @@ static bool take(struct remains *remains, enum remains_key key, const char *word
 	case REMAINS_KALLSYMS:
 		metadata->kallsyms = text;
 		return true;
+	case REMAINS_CAPTURE:
+		return take_capture(remains, word, text, size);
 	case REMAINS_BUFFER:
 		return add_buffer(remains, text);
 	case REMAINS_LANE:
@@ -308,7 +322,7 @@ static bool parse(struct remains *remains, char *text, size_t size)
 		at[bytes] = '\0';
 		if (key_of(name) == REMAINS_END)
 			return true;
-		if (!take(remains, key_of(name), word, at))
+		if (!take(remains, key_of(name), word, at, bytes))
 			return false;
 		at += bytes + 1;
 	}

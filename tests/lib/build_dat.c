@@ -54,6 +54,9 @@ struct builder {
 	unsigned int long_size, page_size, cpus;
 	char compression[16], clock[32], uname[128], buffer[32];
 	struct bytes private_text, cmdlines, types;
+	struct bytes options[4]; /* others */
+	unsigned int option_ids[4];
+	size_t option_count;
 	struct bytes stats[LANES_MAX]; /* one option each */
 	size_t stat_count;
 	struct event events[EVENTS_MAX];
@@ -551,6 +554,23 @@ static int take_private(struct builder *builder, char **words, size_t count)
 	return 0;
 }
 
+/* The bytes of a file, whatever they are. */
+static int take_option(struct builder *builder, char **words, size_t count)
+{
+	struct bytes *to = &builder->options[builder->option_count];
+	FILE *from = count == 3 && builder->option_count < 4 ? fopen(words[2], "rb") : NULL;
+	char piece[4096];
+	size_t got;
+
+	if (!from)
+		return -1;
+	builder->option_ids[builder->option_count++] = (unsigned int)strtoul(words[1], NULL, 0);
+	while ((got = fread(piece, 1, sizeof(piece), from)) > 0)
+		put(to, piece, got);
+	fclose(from);
+	return 0;
+}
+
 static int take_cmdline(struct builder *builder, char **words, size_t count)
 {
 	put_text(&builder->cmdlines, count > 1 ? words[1] : "");
@@ -671,7 +691,7 @@ static int take_line(struct builder *builder, char **words, size_t count)
 	} directives[] = {
 		{ "private", take_private }, { "cmdline", take_cmdline }, { "stats", take_stats },
 		{ "types", take_types },     { "event", take_event },	  { "lost", take_lost },
-		{ "page_of", take_page_of },
+		{ "page_of", take_page_of }, { "option", take_option },
 	};
 	int result;
 
@@ -847,6 +867,8 @@ static void put_common_options(struct builder *builder, struct bytes *to)
 		put(&builder->private_text, "", 1);
 		put_option(builder, to, 0x7032, &builder->private_text);
 	}
+	for (size_t i = 0; i < builder->option_count; i++)
+		put_option(builder, to, builder->option_ids[i], &builder->options[i]);
 }
 
 /* Lanes of one buffer in order of their CPUs, all CPUs there. */
@@ -1065,6 +1087,8 @@ static void destroy(struct builder *builder)
 		free(builder->lanes[i].pages.at);
 	for (size_t i = 0; i < builder->stat_count; i++)
 		free(builder->stats[i].at);
+	for (size_t i = 0; i < builder->option_count; i++)
+		free(builder->options[i].at);
 	free(builder->lanes);
 	free(builder->private_text.at);
 	free(builder->cmdlines.at);

@@ -13,6 +13,7 @@
  *   page BYTES              compress zstd|zlib      clock NAME
  *   cpus N                  (at least)              uname TEXT
  *   private KEY [VALUE]     cmdline PID NAME        (several)
+ *   option ID FILE          an option with the bytes of a file
  *   stats CPU OVERRUN COMMIT_OVERRUN DROPPED        buffer NAME (for what follows)
  *   event NAME ID [SYSTEM:]FIELD:TYPE...            an event, or another form of one
  *   types [NUMBER=NAME...]  what print formats say of map types; none: nothing

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What the unit tests share, and a command that makes trace.dat files for the others.
+# What the unit tests share, and commands for the others: one makes trace.dat files, one
+# what a recording keeps of a system.
 
 TESTLIB_OBJECTS := $(addprefix $(O)/obj/tests/lib/,build_dat.o analyse.o)
 
@@ -12,6 +13,10 @@ $(O)/tests/lib/build_dat: $(addprefix $(O)/obj/tests/lib/,dat_main.o build_dat.o
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
-unit-tests: $(O)/tests/lib/build_dat
+$(O)/tests/lib/capture: $(O)/obj/tests/lib/capture_main.o $(O)/libp2ptrace.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
--include $(TESTLIB_OBJECTS:.o=.d) $(O)/obj/tests/lib/dat_main.d
+unit-tests: $(O)/tests/lib/build_dat $(O)/tests/lib/capture
+
+-include $(TESTLIB_OBJECTS:.o=.d) $(O)/obj/tests/lib/dat_main.d $(O)/obj/tests/lib/capture_main.d
