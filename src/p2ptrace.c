@@ -15,8 +15,8 @@
 #include "p2ptrace/text.h"
 
 static const struct command *const commands[] = {
-	&cmd_record, &cmd_recover, &cmd_report, &cmd_analyze, &cmd_leaks, &cmd_events,
-	&cmd_check,  &cmd_info,	   &cmd_stat,	&cmd_doctor,  &cmd_topo,  &cmd_explain,
+	&cmd_record, &cmd_recover, &cmd_report, &cmd_analyze, &cmd_leaks, &cmd_events,	&cmd_check,
+	&cmd_info,   &cmd_live,	   &cmd_stat,	&cmd_doctor,  &cmd_topo,  &cmd_explain,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

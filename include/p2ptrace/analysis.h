@@ -48,6 +48,7 @@ struct analysis {
 	struct paths *paths;
 	struct processes processes;
 	struct selection selection;
+	struct decode_filter filter; /* what of it decoding needs */
 	struct matcher *matchers; /* [shard_count] */
 	/* [shard_count + 1]: the first has all when the file is read; NULL: not asked for. */
 	struct details *details;
@@ -72,6 +73,19 @@ struct analysis *analysis_open(const struct analysis_options *options, struct p2
 /* Reads the events of what was opened.  0, or -1 with `err` filled. */
 int analysis_read(struct analysis *analysis, const struct analysis_options *options,
 		  struct p2p_error *err);
+
+/*
+ * For those who bring the slices themselves, in order and in one thread, and want to see
+ * in between (src/live/): adopt takes over a file that is open, also on failure; begin
+ * gives the filter for decoding (NULL: none); settle sums up what was taken so far, and
+ * may be repeated.
+ */
+struct analysis *analysis_adopt(struct trace_file *file, const struct analysis_options *options,
+				struct p2p_error *err);
+int analysis_begin(struct analysis *analysis, const struct decode_filter **filter,
+		   struct p2p_error *err);
+int analysis_take(struct analysis *analysis, const struct slice *slice, struct p2p_error *err);
+int analysis_settle(struct analysis *analysis, struct p2p_error *err);
 
 /* Both.  NULL with `err` filled. */
 struct analysis *analysis_run(const struct analysis_options *options, struct p2p_error *err);

@@ -27,6 +27,7 @@ struct command {
 extern const struct command cmd_record;
 extern const struct command cmd_recover;
 extern const struct command cmd_report;
+extern const struct command cmd_live;
 extern const struct command cmd_leaks;
 extern const struct command cmd_events;
 extern const struct command cmd_info;

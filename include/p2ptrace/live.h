@@ -41,6 +41,7 @@ struct live_options {
 	const char *pids; /* -p as given, NULL: none */
 	struct selection_options select; /* of what is read, as in report */
 	uint64_t min_age; /* ns, see leaks.h; NOT_KNOWN: not given */
+	const char *root; /* a captured tree for topology and counters; NULL: this machine */
 	uint64_t keep_bytes; /* of pages, kept for live_write(); 0: none can be written */
 };
 
@@ -48,6 +49,10 @@ struct live;
 
 /* NULL with `err` filled.  Without events but with counters it opens all the same. */
 struct live *live_open(const struct live_options *options, struct p2p_error *err);
+
+/* The source comes to its end: what is on its way is still taken in, then live_pump()
+ * says 0.  Harmless to repeat. */
+int live_stop(struct live *live, struct p2p_error *err);
 
 /* Removes all it made in the kernel; NULL is fine. */
 void live_close(struct live *live);
@@ -59,6 +64,9 @@ void live_close(struct live *live);
  */
 int live_pump(struct live *live, int timeout_ms, struct pollfd *wakers, size_t waker_count,
 	      struct p2p_error *err);
+
+/* CLOCK_MONOTONIC. */
+uint64_t live_now_ns(void);
 
 /* ---- the picture ---- */
 

@@ -24,6 +24,8 @@
 /* Threads are numbered by the kernel; ends in interrupts that nobody began count
  * to this one. */
 #define TID_INTERRUPT UINT32_MAX
+/* And what threads did that are no longer told apart, see match_bounds.h. */
+#define TID_OTHERS (UINT32_MAX - 1)
 
 #define LIFETIMES_PENDING 16
 

@@ -16,6 +16,10 @@ struct names;
 struct names *names_new(void);
 void names_free(struct names *names);
 
+/* What is interned beyond so many names all gets the id of `instead`, which is interned
+ * now; for those whose memory must not grow. */
+int names_limit(struct names *names, uint32_t limit, const char *instead);
+
 /* The id of text[0..length), cut at a NUL; UINT32_MAX without memory. */
 uint32_t names_intern(struct names *names, const char *text, size_t length);
 

@@ -79,6 +79,9 @@ struct paths {
 	/* Decides `selected`; NULL selects all.  Called with a lock held. */
 	bool (*select)(const void *context, const struct names *names, const struct path *path);
 	const void *select_context;
+	/* Paths beyond the limit are those of the name `others`; 0: none.  (There are a few
+	 * more than the limit then: one for each kind and type.) */
+	uint32_t limit, others;
 };
 
 struct paths *paths_new(struct names *names);

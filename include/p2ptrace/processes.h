@@ -35,6 +35,16 @@ void processes_free(struct processes *processes);
 /* A rename or exit; in order of time. */
 bool processes_note(struct processes *processes, const struct p2p_note *note);
 
+/* What was found out otherwise of a thread: its process (0: not known) and its name (0). */
+bool processes_learn(struct processes *processes, uint32_t tid, uint32_t tgid, uint32_t comm);
+
+/* Whether an exit was seen. */
+bool processes_exited(const struct processes *processes, uint32_t tid);
+
+/* Forgets the threads that are not to be kept.  False without memory. */
+bool processes_forget(struct processes *processes, bool (*keep)(const void *context, uint32_t tid),
+		      const void *context);
+
 /* The process of a thread; *known says whether the file told. */
 uint32_t processes_tgid(const struct processes *processes, uint32_t tid, bool *known);
 

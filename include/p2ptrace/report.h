@@ -31,7 +31,7 @@ struct pair_row {
 };
 
 struct process_row {
-	int64_t pid; /* -1: ends in interrupts that nobody began */
+	int64_t pid; /* -1: ends in interrupts that nobody began; -2: several, see TID_OTHERS */
 	const char *comm;
 	uint64_t allocs, alloc_bytes, frees, free_bytes;
 	uint64_t maps, map_bytes, unmaps;

@@ -52,6 +52,11 @@ void slice_plan_destroy(struct slice_plan *plan);
 /* The next slice: 1, or 0 behind the last one, or -1 with `err` filled. */
 int slice_plan_next(struct slice_plan *plan, struct slice_span *span, struct p2p_error *err);
 
+/* The same, but none reaches beyond the stamp `wanted`: also 0 when there is nothing
+ * left before it, and then to be asked again with a later one. */
+int slice_plan_until(struct slice_plan *plan, uint64_t wanted, struct slice_span *span,
+		     struct p2p_error *err);
+
 /* How far the plan has come, of all pages, from 0 to 1: for progress. */
 double slice_plan_progress(const struct slice_plan *plan);
 

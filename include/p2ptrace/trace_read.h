@@ -48,6 +48,13 @@ struct trace_chunk {
 	uint64_t first;
 };
 
+/* Pages of a lane that never were in a file: those from page `first` on that are still
+ * there, one after the other, and LANE_MARGIN bytes behind them. */
+struct lane_memory {
+	const unsigned char *pages;
+	uint64_t first;
+};
+
 struct trace_lane {
 	const char *buffer; /* instance name, "" for the main one */
 	uint32_t cpu;
@@ -57,6 +64,7 @@ struct trace_lane {
 	struct trace_chunk *chunks;
 	size_t chunk_count; /* 0: not compressed */
 	uint32_t page_size; /* bytes of a sub-buffer */
+	const struct lane_memory *memory; /* NULL: in the file */
 };
 
 struct trace_file {

@@ -92,8 +92,11 @@ static int compare_loss(const void *a, const void *b)
 
 bool analysis_sum_losses(struct analysis *analysis)
 {
+	for (size_t i = 0; i < analysis->loss_count; i++)
+		analysis->losses[i].unsaved = 0;
 	if (!add_statistics(analysis))
 		return false;
+	analysis->lost_uncounted = 0;
 	analysis->lost = analysis->recording.missed;
 	analysis->loss_unplaced = analysis->lost != 0;
 	for (size_t i = 0; i < analysis->loss_count; i++) {
@@ -135,15 +138,18 @@ static bool add_notes(struct analysis *analysis, const struct slice *slice)
 	return true;
 }
 
-static bool take_finished(void *context, const struct slice *slice)
+static bool count_slice(struct analysis *analysis, const struct slice *slice)
 {
-	struct analysis *analysis = ((struct run_context *)context)->analysis;
-
 	analysis->other += slice->other;
 	analysis->damaged += slice->damaged;
 	analysis->truncated |= slice->cut;
 	return add_notes(analysis, slice) &&
 	       analysis_add_losses(analysis, slice->losses, slice->loss_count);
+}
+
+static bool take_finished(void *context, const struct slice *slice)
+{
+	return count_slice(((struct run_context *)context)->analysis, slice);
 }
 
 static void show_progress(void *context, double fraction)
@@ -236,28 +242,42 @@ static int compare_notes(const void *a, const void *b)
 
 static bool tell_notes(struct analysis *analysis)
 {
+	bool good = true;
+
 	rows_sort(analysis->notes, analysis->note_count, sizeof(*analysis->notes), compare_notes);
 	for (size_t i = 0; i < analysis->note_count; i++)
-		if (!processes_note(&analysis->processes, &analysis->notes[i]))
-			return false;
-	return true;
+		good = good && processes_note(&analysis->processes, &analysis->notes[i]);
+	free(analysis->notes);
+	analysis->notes = NULL;
+	analysis->note_count = 0;
+	return good;
+}
+
+/* The filters as decoding wants them; NULL: there are none. */
+static const struct decode_filter *apply_selection(struct analysis *analysis)
+{
+	const struct selection *selection = &analysis->selection;
+
+	analysis->filter =
+		(struct decode_filter){ .from = selection->from,
+					.until = selection->until,
+					.begins = selection->begins ? selection_begin : NULL,
+					.context = selection };
+	analysis->paths->select = selection->any ? selection_path : NULL;
+	analysis->paths->select_context = selection;
+	return selection->any ? &analysis->filter : NULL;
 }
 
 static int run_pipeline(struct analysis *analysis, const struct analysis_options *options,
 			struct p2p_error *err)
 {
-	const struct selection *selection = &analysis->selection;
-	struct decode_filter filter = { .from = selection->from,
-					.until = selection->until,
-					.begins = selection->begins ? selection_begin : NULL,
-					.context = selection };
 	struct run_context context = { .analysis = analysis };
 	struct pipeline pipeline = { .file = analysis->file,
 				     .schema = analysis->schema,
 				     .names = analysis->names,
 				     .paths = analysis->paths,
 				     .stacks = analysis->stacks,
-				     .filter = selection->any ? &filter : NULL,
+				     .filter = apply_selection(analysis),
 				     .threads = thread_count(analysis, options->threads),
 				     .finished = take_finished,
 				     .progress = options->progress ? show_progress : NULL,
@@ -265,8 +285,6 @@ static int run_pipeline(struct analysis *analysis, const struct analysis_options
 	char what[300];
 	int result;
 
-	analysis->paths->select = selection->any ? selection_path : NULL;
-	analysis->paths->select_context = selection;
 	if (make_matchers(analysis, pipeline.threads, err) || make_details(analysis, options, err))
 		return -1;
 	pipeline.matchers = analysis->matchers;
@@ -283,8 +301,7 @@ static int run_pipeline(struct analysis *analysis, const struct analysis_options
 static int prepare(struct analysis *analysis, const struct analysis_options *options,
 		   struct p2p_error *err)
 {
-	analysis->file = trace_file_open(options->path, err);
-	if (!analysis->file || recording_read(&analysis->recording, analysis->file, err))
+	if (recording_read(&analysis->recording, analysis->file, err))
 		return -1;
 	analysis->schema = schema_new(analysis->file,
 				      (const char *const *)analysis->recording.type_names,
@@ -326,10 +343,11 @@ static bool count_unknown_tgids(struct analysis *analysis)
 			bool known;
 
 			processes_tgid(&analysis->processes, tid, &known);
-			if (!known && tid != TID_INTERRUPT)
+			if (!known && tid != TID_INTERRUPT && tid != TID_OTHERS)
 				tids[count++] = tid;
 		}
 	qsort(tids, count, sizeof(*tids), compare_tids);
+	analysis->unknown_tgids = 0;
 	for (size_t i = 0; i < count; i++)
 		analysis->unknown_tgids += !i || tids[i] != tids[i - 1];
 	free(tids);
@@ -350,14 +368,17 @@ static void set_window(struct analysis *analysis)
 		analysis->stop = analysis->start;
 }
 
-struct analysis *analysis_open(const struct analysis_options *options, struct p2p_error *err)
+struct analysis *analysis_adopt(struct trace_file *file, const struct analysis_options *options,
+				struct p2p_error *err)
 {
 	struct analysis *analysis = calloc(1, sizeof(*analysis));
 
 	if (!analysis) {
+		trace_file_close(file);
 		p2p_fail(err, "no memory");
 		return NULL;
 	}
+	analysis->file = file;
 	if (prepare(analysis, options, err)) {
 		analysis_free(analysis);
 		return NULL;
@@ -365,6 +386,36 @@ struct analysis *analysis_open(const struct analysis_options *options, struct p2
 	analysis->truncated = analysis->file->truncated || analysis->recording.recovered;
 	set_window(analysis);
 	return analysis;
+}
+
+struct analysis *analysis_open(const struct analysis_options *options, struct p2p_error *err)
+{
+	struct trace_file *file = trace_file_open(options->path, err);
+
+	return file ? analysis_adopt(file, options, err) : NULL;
+}
+
+int analysis_begin(struct analysis *analysis, const struct decode_filter **filter,
+		   struct p2p_error *err)
+{
+	*filter = apply_selection(analysis);
+	return make_matchers(analysis, 1, err);
+}
+
+int analysis_take(struct analysis *analysis, const struct slice *slice, struct p2p_error *err)
+{
+	if (matcher_take(&analysis->matchers[0], slice, 0, err))
+		return -1;
+	if (count_slice(analysis, slice) && tell_notes(analysis))
+		return 0;
+	return p2p_fail(err, "no memory for the analysis");
+}
+
+int analysis_settle(struct analysis *analysis, struct p2p_error *err)
+{
+	if (analysis_sum_losses(analysis) && count_unknown_tgids(analysis))
+		return 0;
+	return p2p_fail(err, "no memory for the analysis");
 }
 
 int analysis_read(struct analysis *analysis, const struct analysis_options *options,

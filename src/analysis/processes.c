@@ -133,6 +133,47 @@ bool processes_note(struct processes *processes, const struct p2p_note *note)
 	return true;
 }
 
+bool processes_learn(struct processes *processes, uint32_t tid, uint32_t tgid, uint32_t comm)
+{
+	struct process_slot *slot = get(processes, tid);
+
+	if (!slot)
+		return false;
+	slot->comm = comm ? comm : slot->comm;
+	slot->tgid = tgid ? tgid : slot->tgid;
+	slot->known_tgid |= tgid != 0;
+	return true;
+}
+
+bool processes_exited(const struct processes *processes, uint32_t tid)
+{
+	const struct process_slot *slot = find(processes, tid);
+
+	return slot->used && slot->exited;
+}
+
+bool processes_forget(struct processes *processes, bool (*keep)(const void *context, uint32_t tid),
+		      const void *context)
+{
+	struct processes kept = *processes;
+
+	kept.slots = calloc(kept.slot_count, sizeof(*kept.slots));
+	if (!kept.slots)
+		return false;
+	kept.used = 0;
+	for (uint32_t i = 0; i < processes->slot_count; i++) {
+		const struct process_slot *slot = &processes->slots[i];
+
+		if (!slot->used || !keep(context, slot->tid))
+			continue;
+		*find(&kept, slot->tid) = *slot;
+		kept.used++;
+	}
+	free(processes->slots);
+	*processes = kept;
+	return true;
+}
+
 uint32_t processes_tgid(const struct processes *processes, uint32_t tid, bool *known)
 {
 	const struct process_slot *slot = find(processes, tid);

@@ -85,6 +85,8 @@ const char *analysis_comm(const struct analysis *analysis, uint32_t pid, uint32_
 
 	if (pid == TID_INTERRUPT)
 		return "[interrupt]";
+	if (pid == TID_OTHERS)
+		return "[others]";
 	if (comm)
 		return names_text(analysis->names, comm);
 	return pid == TID_IDLE ? "<idle>" : "<...>";
@@ -389,6 +391,11 @@ static const char *process_comm(const struct analysis *analysis,
 	return analysis_comm(analysis, pid, comm);
 }
 
+static int64_t row_pid(uint32_t pid)
+{
+	return pid == TID_INTERRUPT ? -1 : pid == TID_OTHERS ? -2 : (int64_t)pid;
+}
+
 static bool fold_threads(struct report *report, struct thread_of_process *threads, size_t count)
 {
 	rows_sort(threads, count, sizeof(*threads), compare_threads);
@@ -399,7 +406,7 @@ static bool fold_threads(struct report *report, struct thread_of_process *thread
 			return false;
 		for (end = first; end < count && threads[end].pid == threads[first].pid; end++)
 			add_thread(row, threads[end].totals);
-		row->pid = threads[first].pid == TID_INTERRUPT ? -1 : (int64_t)threads[first].pid;
+		row->pid = row_pid(threads[first].pid);
 		row->comm = process_comm(report->analysis, threads + first, end - first);
 	}
 	return true;

@@ -21,6 +21,7 @@ struct names {
 	uint32_t count;
 	uint32_t *slots; /* open addressing: ids */
 	uint32_t slot_count;
+	uint32_t limit, instead; /* see names_limit(); 0: none */
 };
 
 static uint64_t hash_text(const char *text, size_t length)
@@ -138,6 +139,8 @@ static uint32_t intern_locked(struct names *names, const char *text, size_t leng
 	if (names->count * 2 >= names->slot_count && grow_slots(names))
 		return UINT32_MAX;
 	slot = find_slot(names, text, length);
+	if (!*slot && names->limit && names->count >= names->limit)
+		return names->instead;
 	if (!*slot) {
 		uint32_t id = add_name(names, text, length);
 
@@ -158,6 +161,16 @@ uint32_t names_intern_bytes(struct names *names, const void *bytes, size_t lengt
 	id = intern_locked(names, bytes, length);
 	pthread_mutex_unlock(&names->lock);
 	return id;
+}
+
+int names_limit(struct names *names, uint32_t limit, const char *instead)
+{
+	names->limit = 0;
+	names->instead = names_intern(names, instead, strlen(instead));
+	if (names->instead == UINT32_MAX)
+		return -1;
+	names->limit = limit;
+	return 0;
 }
 
 uint32_t names_intern(struct names *names, const char *text, size_t length)

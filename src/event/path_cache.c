@@ -4,6 +4,9 @@
 
 #include "path_cache.h"
 
+/* More distinct devices than any machine has: what is beyond is looked up slowly. */
+#define PATH_CACHE_MAX 65536
+
 static struct cached_path *new_slots(uint32_t count)
 {
 	struct cached_path *slots = aligned_alloc(64, count * sizeof(*slots));
@@ -148,7 +151,7 @@ const struct cached_path *path_cache_learn(struct decoder *decoder,
 	memset(scratch, 0, sizeof(*scratch));
 	if (resolve_path(decoder, layout, key, type, old_type, scratch))
 		return NULL;
-	if ((type | old_type) >> 16)
+	if ((type | old_type) >> 16 || cache->used >= PATH_CACHE_MAX)
 		return scratch;
 	/* Nearly all empty, so that no key stands in another's way, until that costs memory. */
 	if ((cache->used + 1) * (cache->used < 1024 ? 8 : 2) > cache->slot_count &&

@@ -114,14 +114,30 @@ static uint32_t add_path(struct paths *paths, const struct path *path)
 	return id;
 }
 
+/* Beyond the limit: the same kind and type, of devices that are not told apart. */
+static struct path path_of_others(const struct paths *paths, const struct path *path)
+{
+	struct path others = *path;
+
+	others.client = path->client ? paths->others : 0;
+	others.provider = path->provider ? paths->others : 0;
+	return others;
+}
+
 uint32_t paths_intern(struct paths *paths, const struct path *path)
 {
 	struct path_index *index = paths->index;
 	uint32_t id = UINT32_MAX, *slot;
+	struct path others;
 
 	pthread_mutex_lock(&index->lock);
 	if (paths->count * 2 < index->slot_count || !grow_slots(paths)) {
 		slot = find_slot(paths, path);
+		if (!*slot && paths->limit && paths->count >= paths->limit) {
+			others = path_of_others(paths, path);
+			path = &others;
+			slot = find_slot(paths, path);
+		}
 		if (!*slot) {
 			id = add_path(paths, path);
 			*slot = id == UINT32_MAX ? 0 : id + 1;

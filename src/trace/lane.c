@@ -182,6 +182,10 @@ const unsigned char *lane_read(struct lane_reader *reader, const struct trace_la
 	size_t wanted = count * lane->page_size;
 	ssize_t got;
 
+	if (lane->memory) {
+		*bytes = wanted;
+		return lane->memory->pages + (first - lane->memory->first) * lane->page_size;
+	}
 	if (first + count == lane->pages)
 		wanted -= lane->page_size - lane->tail;
 	if (make_room(&reader->buffer, &reader->room, wanted, err))

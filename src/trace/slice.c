@@ -169,14 +169,20 @@ static int find_border(struct slice_plan *plan, uint64_t *border, struct p2p_err
 	}
 }
 
-int slice_plan_next(struct slice_plan *plan, struct slice_span *span, struct p2p_error *err)
+int slice_plan_until(struct slice_plan *plan, uint64_t wanted, struct slice_span *span,
+		     struct p2p_error *err)
 {
-	uint64_t border;
+	uint64_t border, pages;
 
-	if (plan->done)
+	if (plan->done || wanted <= plan->from)
 		return 0;
 	if (find_border(plan, &border, err))
 		return -1;
+	if (border > wanted) {
+		border = wanted;
+		if (pages_before(plan, border, &pages, err))
+			return -1;
+	}
 	span->number = plan->number++;
 	span->from = plan->from;
 	span->until = border;
@@ -191,6 +197,11 @@ int slice_plan_next(struct slice_plan *plan, struct slice_span *span, struct p2p
 	plan->from = border;
 	plan->done = span->last;
 	return 1;
+}
+
+int slice_plan_next(struct slice_plan *plan, struct slice_span *span, struct p2p_error *err)
+{
+	return slice_plan_until(plan, UINT64_MAX, span, err);
 }
 
 double slice_plan_progress(const struct slice_plan *plan)

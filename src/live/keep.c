@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The pages seen so far, in a file without a name: a ring of as many as fit.
+ *
+ * Whoever reads often gets pages that are almost empty.  They are put together: behind
+ * the records of one come those of the next, with a record between them that carries
+ * the time in between, as the kernel itself writes it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "p2ptrace/copy_range.h"
+#include "p2ptrace/page_walk.h"
+#include "parts.h"
+
+#define HEAD 16 /* of a page: stamp and commit word */
+#define FORM PAGE_FORM_NATIVE
+
+int keep_open(struct live_keep *keep, size_t lanes, size_t page_size, uint64_t bytes,
+	      struct p2p_error *err)
+{
+	const char *folder = getenv("TMPDIR");
+
+	*keep = (struct live_keep){ .file = -1, .page_size = page_size, .lane_count = lanes };
+	keep->slots = bytes / page_size;
+	if (!keep->slots)
+		return 0;
+	keep->pages = calloc(keep->slots, sizeof(*keep->pages));
+	keep->filling = calloc(lanes, sizeof(*keep->filling));
+	keep->filled = calloc(lanes, sizeof(*keep->filled));
+	keep->last_stamp = calloc(lanes, sizeof(*keep->last_stamp));
+	if (!keep->pages || !keep->filling || !keep->filled || !keep->last_stamp)
+		return p2p_fail(err, "no memory for %llu pages to keep",
+				(unsigned long long)keep->slots);
+	folder = folder && *folder ? folder : "/var/tmp";
+	keep->file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	/* Nothing can be written then; the view itself does not need it. */
+	if (keep->file < 0)
+		keep->error = errno;
+	return 0;
+}
+
+void keep_close(struct live_keep *keep)
+{
+	for (size_t i = 0; keep->filling && i < keep->lane_count; i++)
+		free(keep->filling[i]);
+	free(keep->filling);
+	free(keep->filled);
+	free(keep->last_stamp);
+	free(keep->pages);
+	if (keep->file >= 0)
+		close(keep->file);
+	*keep = (struct live_keep){ .file = -1 };
+}
+
+uint64_t keep_bytes(const struct live_keep *keep)
+{
+	uint64_t pages = keep->next < keep->slots ? keep->next : keep->slots;
+
+	return keep->file < 0 ? 0 : pages * keep->page_size;
+}
+
+bool keep_is_cut(const struct live_keep *keep)
+{
+	return keep->error || keep->next > keep->slots;
+}
+
+/* ---- pages ---- */
+
+static uint32_t commit_of(const unsigned char *page)
+{
+	return page_u32(FORM, page + 8);
+}
+
+static uint64_t stamp_of(const unsigned char *page)
+{
+	return page_u64(FORM, page);
+}
+
+static void put_u32(unsigned char *to, uint32_t value)
+{
+	memcpy(to, &value, sizeof(value));
+}
+
+/* The stamp of the page's last record. */
+static uint64_t last_stamp(const unsigned char *page, size_t bytes)
+{
+	struct page_walk walk;
+	uint32_t length;
+
+	page_begin(&walk, FORM, page, bytes);
+	while (page_next(&walk, FORM, &length))
+		;
+	return walk.stamp;
+}
+
+static void store(struct live_keep *keep, size_t lane, const unsigned char *page)
+{
+	uint64_t slot = keep->next % keep->slots;
+
+	if (pwrite(keep->file, page, keep->page_size, (off_t)(slot * keep->page_size)) !=
+	    (ssize_t)keep->page_size) {
+		keep->error = errno ? errno : EIO;
+		return;
+	}
+	keep->pages[slot] = (struct kept_page){ stamp_of(page), (uint32_t)lane };
+	keep->next++;
+}
+
+static void flush(struct live_keep *keep, size_t lane)
+{
+	if (keep->filled[lane])
+		store(keep, lane, keep->filling[lane]);
+	keep->filled[lane] = 0;
+}
+
+/* Puts the records of `page` behind those of the page being filled. */
+static bool append(struct live_keep *keep, size_t lane, const unsigned char *page, uint32_t commit)
+{
+	unsigned char *to = keep->filling[lane], *end = to + keep->filled[lane];
+	uint64_t stamp = stamp_of(page), delta = stamp - keep->last_stamp[lane];
+
+	if (!keep->filled[lane] || stamp < keep->last_stamp[lane] || delta >> 59 ||
+	    keep->filled[lane] + 8 + commit > keep->page_size)
+		return false;
+	/* A time record: 27 bits of the delta, and the upper ones in the next word. */
+	put_u32(end, 30u | (uint32_t)(delta & 0x07ffffff) << 5);
+	put_u32(end + 4, (uint32_t)(delta >> 27));
+	memcpy(end + 8, page + HEAD, commit);
+	keep->filled[lane] += 8 + commit;
+	put_u32(to + 8, (uint32_t)keep->filled[lane] - HEAD);
+	return true;
+}
+
+static void begin(struct live_keep *keep, size_t lane, const unsigned char *page, uint32_t commit)
+{
+	if (!keep->filling[lane])
+		keep->filling[lane] = malloc(keep->page_size);
+	if (!keep->filling[lane]) {
+		keep->error = ENOMEM;
+		return;
+	}
+	memcpy(keep->filling[lane], page, keep->page_size);
+	keep->filled[lane] = HEAD + commit;
+}
+
+void keep_page(struct live_keep *keep, size_t lane, const unsigned char *page)
+{
+	uint32_t word, commit;
+	bool lost;
+
+	if (keep->file < 0 || keep->error)
+		return;
+	word = commit_of(page);
+	commit = word & PAGE_COMMIT_MASK;
+	lost = word & PAGE_MISSED;
+	if (HEAD + commit > keep->page_size)
+		return;
+	if (!lost && append(keep, lane, page, commit)) {
+		keep->last_stamp[lane] = last_stamp(page, keep->page_size);
+		return;
+	}
+	flush(keep, lane);
+	if (lost || HEAD + commit > keep->page_size / 2) {
+		store(keep, lane, page);
+		return;
+	}
+	begin(keep, lane, page, commit);
+	keep->last_stamp[lane] = last_stamp(page, keep->page_size);
+}
+
+/* ---- a file of them ---- */
+
+int keep_write(struct live *live, const char *path, uint64_t *events, struct p2p_error *err)
+{
+	(void)live;
+	(void)events;
+	return p2p_fail(err, "%s: not yet", path);
+}
