@@ -10,14 +10,13 @@
 
 static void add_totals(struct thread_totals *into, const struct thread_totals *from)
 {
-	into->allocs += from->allocs;
-	into->alloc_bytes += from->alloc_bytes;
-	into->frees += from->frees;
-	into->free_bytes += from->free_bytes;
-	into->maps += from->maps;
-	into->map_bytes += from->map_bytes;
-	into->unmaps += from->unmaps;
-	for (int type = 0; type < MAP_TYPES_KNOWN; type++)
+	for (int activity = ACTIVITY_POOL; activity <= ACTIVITY_MAPPING; activity++) {
+		into->of[activity].begins += from->of[activity].begins;
+		into->of[activity].bytes += from->of[activity].bytes;
+		into->of[activity].ends += from->of[activity].ends;
+		into->of[activity].end_bytes += from->of[activity].end_bytes;
+	}
+	for (int type = 0; type <= MAP_TYPES_KNOWN; type++)
 		into->by_type[type] += from->by_type[type];
 }
 
