@@ -32,7 +32,8 @@ int keep_open(struct live_keep *keep, size_t lanes, size_t page_size, uint64_t b
 	keep->filling = calloc(lanes, sizeof(*keep->filling));
 	keep->filled = calloc(lanes, sizeof(*keep->filled));
 	keep->last_stamp = calloc(lanes, sizeof(*keep->last_stamp));
-	if (!keep->pages || !keep->filling || !keep->filled || !keep->last_stamp)
+	keep->cut = calloc(lanes, sizeof(*keep->cut));
+	if (!keep->pages || !keep->filling || !keep->filled || !keep->last_stamp || !keep->cut)
 		return p2p_fail(err, "no memory for %llu pages to keep",
 				(unsigned long long)keep->slots);
 	folder = folder && *folder ? folder : "/var/tmp";
@@ -50,6 +51,7 @@ void keep_close(struct live_keep *keep)
 	free(keep->filling);
 	free(keep->filled);
 	free(keep->last_stamp);
+	free(keep->cut);
 	free(keep->pages);
 	if (keep->file >= 0)
 		close(keep->file);
@@ -101,6 +103,8 @@ static void store(struct live_keep *keep, size_t lane, const unsigned char *page
 {
 	uint64_t slot = keep->next % keep->slots;
 
+	if (keep->next >= keep->slots)
+		keep->cut[keep->pages[slot].lane] = true;
 	if (pwrite(keep->file, page, keep->page_size, (off_t)(slot * keep->page_size)) !=
 	    (ssize_t)keep->page_size) {
 		keep->error = errno ? errno : EIO;
@@ -172,11 +176,97 @@ void keep_page(struct live_keep *keep, size_t lane, const unsigned char *page)
 	keep->last_stamp[lane] = last_stamp(page, keep->page_size);
 }
 
-/* ---- a file of them ---- */
+/* ---- a copy of them ---- */
 
-int keep_write(struct live *live, const char *path, uint64_t *events, struct p2p_error *err)
+static uint64_t first_kept(const struct live_keep *keep)
 {
-	(void)live;
-	(void)events;
-	return p2p_fail(err, "%s: not yet", path);
+	return keep->next > keep->slots ? keep->next - keep->slots : 0;
+}
+
+uint64_t keep_place(const struct live_keep *keep, uint64_t at, struct write_lane *lanes)
+{
+	for (size_t i = 0; i < keep->lane_count; i++)
+		lanes[i].bytes = keep->filled[i] ? keep->page_size : 0;
+	for (uint64_t page = first_kept(keep); page < keep->next; page++)
+		lanes[keep->pages[page % keep->slots].lane].bytes += keep->page_size;
+	for (size_t i = 0; i < keep->lane_count; i++) {
+		lanes[i].offset = at;
+		at += lanes[i].bytes;
+	}
+	return at;
+}
+
+uint64_t keep_complete_from(const struct live_keep *keep, uint64_t start)
+{
+	bool *seen = calloc(keep->lane_count, sizeof(*seen));
+
+	for (uint64_t page = first_kept(keep); seen && page < keep->next; page++) {
+		const struct kept_page *kept = &keep->pages[page % keep->slots];
+
+		if (keep->cut[kept->lane] && !seen[kept->lane] && kept->stamp > start)
+			start = kept->stamp;
+		seen[kept->lane] = true;
+	}
+	free(seen);
+	return start;
+}
+
+/* What was open when a lane was cut may have ended in what is gone: to readers that is a
+ * loss. */
+static int mark_loss(const struct live_keep *keep, uint64_t slot, int to, uint64_t at)
+{
+	unsigned char word[4];
+
+	if (pread(keep->file, word, 4, (off_t)(slot * keep->page_size + 8)) != 4)
+		return -1;
+	put_u32(word, page_u32(FORM, word) | PAGE_MISSED);
+	return pwrite(to, word, 4, (off_t)(at + 8)) == 4 ? 0 : -1;
+}
+
+static int copy_page(const struct live_keep *keep, uint64_t slot, int to, uint64_t at)
+{
+	off_t from = (off_t)(slot * keep->page_size), end = (off_t)at;
+	size_t left = keep->page_size;
+
+	while (left) {
+		ssize_t copied = copy_range(keep->file, &from, to, &end, left);
+
+		if (copied < 0 && errno == EINTR)
+			continue;
+		if (copied <= 0)
+			return -1;
+		left -= (size_t)copied;
+	}
+	return 0;
+}
+
+static int copy_pages(const struct live_keep *keep, int to, const struct write_lane *lanes,
+		      uint64_t *done)
+{
+	for (uint64_t page = first_kept(keep); page < keep->next; page++) {
+		uint64_t slot = page % keep->slots;
+		uint32_t lane = keep->pages[slot].lane;
+		uint64_t at = lanes[lane].offset + done[lane];
+
+		if (copy_page(keep, slot, to, at) ||
+		    (!done[lane] && keep->cut[lane] && mark_loss(keep, slot, to, at)))
+			return -1;
+		done[lane] += keep->page_size;
+	}
+	for (size_t lane = 0; lane < keep->lane_count; lane++)
+		if (keep->filled[lane] &&
+		    pwrite(to, keep->filling[lane], keep->page_size,
+			   (off_t)(lanes[lane].offset + done[lane])) != (ssize_t)keep->page_size)
+			return -1;
+	return 0;
+}
+
+int keep_copy(const struct live_keep *keep, int to, const struct write_lane *lanes,
+	      struct p2p_error *err)
+{
+	uint64_t *done = calloc(keep->lane_count, sizeof(*done));
+	int result = done ? copy_pages(keep, to, lanes, done) : -1;
+
+	free(done);
+	return result ? p2p_fail_errno(err, "cannot write the events") : 0;
 }

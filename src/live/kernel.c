@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "parts.h"
@@ -26,46 +25,6 @@
 #define STEP_NS 250000000u
 
 /* ---- opening ---- */
-
-/* What a recording would say of itself, as a file without pages: the readers' own code
- * takes it apart. */
-static struct trace_file *describe(struct recorder *recorder, struct p2p_error *err)
-{
-	size_t lanes = recorder->session.instance_count * recorder->session.cpu_count;
-	struct write_lane *placed = calloc(lanes, sizeof(*placed));
-	struct write_buffer buffers[SESSION_INSTANCES];
-	struct trace_metadata metadata;
-	struct trace_file *file = NULL;
-	size_t cpus = recorder->session.cpu_count;
-	int fd = memfd_create("p2ptrace-live", MFD_CLOEXEC);
-	char path[64];
-
-	if (fd < 0 || !placed) {
-		p2p_fail_errno(err, "no memory for a description of the events");
-		goto out;
-	}
-	for (size_t i = 0; i < lanes; i++)
-		placed[i] = (struct write_lane){ recorder->session.cpus[i % cpus],
-						 recorder->head_room, 0 };
-	if (metadata_fill(recorder, &metadata, err))
-		goto out;
-	for (size_t i = 0; i < recorder->session.instance_count; i++)
-		buffers[i] =
-			(struct write_buffer){ session_buffer_names[i], placed + i * cpus, cpus };
-	metadata.buffers = buffers;
-	metadata.buffer_count = recorder->session.instance_count;
-	metadata.cpu_stat_count = 0;
-	metadata.cmdlines = "";
-	if (trace_write7(fd, &metadata, recorder->head_room, err))
-		goto out;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	file = trace_file_open(path, err);
-out:
-	free(placed);
-	if (fd >= 0)
-		close(fd);
-	return file;
-}
 
 static int attach_lanes(struct live *live, struct trace_file *file, struct p2p_error *err)
 {
@@ -112,7 +71,7 @@ static int open_lanes(struct live_kernel *kernel, struct p2p_error *err)
 static int open_analysis(struct live *live, struct p2p_error *err)
 {
 	struct live_kernel *kernel = live->kernel;
-	struct trace_file *file = describe(&kernel->recorder, err);
+	struct trace_file *file = describe_open(&kernel->recorder, err);
 
 	if (!file)
 		return -1;
@@ -127,6 +86,8 @@ static int start(struct live *live, struct p2p_error *err)
 	struct analysis *analysis = live->engine.analysis;
 
 	tasks_poll(&recorder->tasks, &recorder->session.tracefs);
+	if (live->keep.slots)
+		system_capture(recorder, CAPTURE_START);
 	if (session_start(&recorder->session, err))
 		return -1;
 	recorder->began_ns = live_now_ns();
@@ -187,8 +148,8 @@ void kernel_close(struct live *live)
 	free(kernel->lanes);
 	free(kernel->polls);
 	metadata_release(&kernel->recorder);
-	free(kernel->recorder.names);
-	free(kernel->recorder.alive);
+	for (size_t i = 0; i < CAPTURES; i++)
+		free(kernel->recorder.captures[i].bytes);
 	tasks_free(&kernel->recorder.tasks);
 	session_close(&kernel->recorder.session);
 	free(kernel);
@@ -353,6 +314,15 @@ static int take_ready(struct live *live, struct p2p_error *err)
 	if (horizon > live->engine.slice.span.until && take_window(live, horizon, false, err))
 		return -1;
 	return more;
+}
+
+int kernel_catch_up(struct live *live, struct p2p_error *err)
+{
+	int more = 1;
+
+	while (more > 0 && !live->ended)
+		more = take_ready(live, err);
+	return more < 0 ? -1 : 0;
 }
 
 /* ---- the end ---- */

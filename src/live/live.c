@@ -52,12 +52,11 @@ static int open_running(struct live *live, struct p2p_error *err)
 
 static int open_source(struct live *live, struct p2p_error *err)
 {
-	if (machine_open(live, err))
-		return -1;
-	if (!live->options.path)
-		return open_running(live, err);
-	live->source = LIVE_REPLAY;
-	return replay_open(live, err);
+	if (live->options.path) {
+		live->source = LIVE_REPLAY;
+		return replay_open(live, err) ? -1 : machine_open(live, err);
+	}
+	return machine_open(live, err) ? -1 : open_running(live, err);
 }
 
 /* ---- life ---- */
@@ -122,5 +121,14 @@ int live_write(struct live *live, const char *path, uint64_t *events, struct p2p
 		return replay_write(live, path, err);
 	if (live->source == LIVE_COUNTERS)
 		return p2p_fail(err, "there are no events to write: only counters are shown");
-	return keep_write(live, path, events, err);
+	if (live->keep.file < 0)
+		return p2p_fail(err,
+				live->keep.error
+					? "nothing was kept to be written: no temporary file (set "
+					  "TMPDIR)"
+					: "nothing is kept to be written (--keep)");
+	if (kernel_catch_up(live, err))
+		return -1;
+	*events = live->engine.events;
+	return describe_write(live, path, err);
 }

@@ -4,6 +4,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "p2ptrace/captured.h"
 #include "p2ptrace/explain_print.h"
 #include "p2ptrace/kconfig.h"
 #include "parts.h"
@@ -17,7 +18,18 @@ static void read_config(struct live_machine *machine)
 	kconfig_free(&config);
 }
 
-/* A recording may be of another machine: of this one nothing is said then. */
+static int open_system(struct live *live, const struct system_options *given, struct p2p_error *err)
+{
+	struct live_machine *machine = &live->machine;
+	struct tree *tree;
+
+	if (machine->running || live->options.root)
+		return system_open(&machine->system, given, err);
+	tree = captured_tree(live->engine.analysis->file, CAPTURE_START, err);
+	return tree ? system_open_tree(&machine->system, given, tree, live->options.path, err) : -1;
+}
+
+/* A recording tells of its own machine, or of none. */
 int machine_open(struct live *live, struct p2p_error *err)
 {
 	struct live_machine *machine = &live->machine;
@@ -25,15 +37,12 @@ int machine_open(struct live *live, struct p2p_error *err)
 	struct p2p_error ignored;
 	struct utsname name;
 
-	if (live->options.path && !live->options.root)
-		return 0;
 	machine->running = !live->options.path;
 	if (machine->running && !uname(&name)) {
 		snprintf(machine->host, sizeof(machine->host), "%s", name.nodename);
 		snprintf(machine->kernel, sizeof(machine->kernel), "%s", name.release);
 	}
-	machine->has_system =
-		!system_open(&machine->system, &given, live->options.root ? err : &ignored);
+	machine->has_system = !open_system(live, &given, live->options.root ? err : &ignored);
 	if (!machine->has_system)
 		return live->options.root ? -1 : 0;
 	read_config(machine);
@@ -56,7 +65,8 @@ int machine_read_counters(struct live *live, struct p2p_error *err)
 	struct live_machine *machine = &live->machine;
 	struct counters counters;
 
-	if (!machine->has_system)
+	/* Those of a recording do not change. */
+	if (!machine->has_system || (machine->has_now && live->options.path))
 		return 0;
 	if (counters_read(&machine->system.topology.root, &counters, err))
 		return -1;

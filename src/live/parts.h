@@ -7,7 +7,8 @@
  *   replay.c    slices of a recording, by the clock or as fast as it goes
  *   engine.c    a slice -> the analysis, seconds, latest events; bounds
  *   who.c       names, processes and who still lives, of the running system
- *   keep.c      the pages seen so far, and a trace.dat of them
+ *   keep.c      the pages seen so far
+ *   describe.c  what a recording says of itself: to read it, and to write one
  *   machine.c   topology and counters of the machine
  *   snapshot.c  the picture; its rows in rows.c and matrix.c
  */
@@ -79,6 +80,8 @@ struct live_kernel {
 int kernel_open(struct live *live, struct p2p_error *err);
 int kernel_pump(struct live *live, int timeout_ms, struct pollfd *wakers, size_t count,
 		struct p2p_error *err);
+/* All that is there by now, without waiting. */
+int kernel_catch_up(struct live *live, struct p2p_error *err);
 /* Losses so far, by the kernel's own numbers. */
 void kernel_read_losses(struct live *live);
 void kernel_close(struct live *live);
@@ -129,6 +132,7 @@ struct live_keep {
 	size_t *filled; /* [lane]: bytes of it */
 	uint64_t *last_stamp; /* [lane] */
 	size_t lane_count;
+	bool *cut; /* [lane]: its first pages were let go */
 	int error; /* errno why no more is kept */
 };
 
@@ -140,7 +144,22 @@ void keep_close(struct live_keep *keep);
 uint64_t keep_bytes(const struct live_keep *keep);
 /* Whether the beginning is not kept any more. */
 bool keep_is_cut(const struct live_keep *keep);
-int keep_write(struct live *live, const char *path, uint64_t *events, struct p2p_error *err);
+
+/* Where the kept pages of the lanes go in a file, one lane behind the other from `at`
+ * on; the end of the last. */
+uint64_t keep_place(const struct live_keep *keep, uint64_t at, struct write_lane *lanes);
+int keep_copy(const struct live_keep *keep, int to, const struct write_lane *lanes,
+	      struct p2p_error *err);
+/* The stamp from which on all lanes are complete; `start` if they are from the beginning. */
+uint64_t keep_complete_from(const struct live_keep *keep, uint64_t start);
+
+/* ---- describe.c ---- */
+
+/* A file without pages that describes the session: the readers' own code takes it apart. */
+struct trace_file *describe_open(struct recorder *recorder, struct p2p_error *err);
+
+/* live_write() of the running kernel. */
+int describe_write(struct live *live, const char *path, struct p2p_error *err);
 
 /* ---- machine.c ---- */
 

@@ -373,7 +373,8 @@ static bool add_sizes(struct row_maker *maker)
 		if (!pool || !pool->provider)
 			return false;
 		pool->size = counter_value(&counters->pool, "size_bytes");
-		pool->available = counter_value(&counters->pool, "available_bytes");
+		if (maker->live->source != LIVE_REPLAY)
+			pool->available = counter_value(&counters->pool, "available_bytes");
 	}
 	return true;
 }
@@ -509,7 +510,7 @@ bool counters_make(struct row_maker *maker)
 	double seconds = maker->seconds;
 	bool good = true;
 
-	if (!machine->has_now)
+	if (!machine->has_now || maker->live->source == LIVE_REPLAY)
 		return true;
 	before = machine->has_before ? before : NULL;
 	/* Counters are read when the picture is made, by the clock on the wall. */
