@@ -34,7 +34,8 @@ struct open_entry {
 	uint32_t root; /* the entry itself, or the root of this piece */
 	uint32_t pieces; /* of a root: how many are open, itself included */
 	uint16_t cpu;
-	bool plain; /* alone with its key, whole, of known size: the quick way out is open */
+	/* Alone with its key, whole, of known size: the quick way out is open. */
+	bool plain : 1;
 	bool no_size : 1; /* the size is not known: any end closes all of it */
 	bool ambiguous : 1; /* its key was open more than once */
 	bool linked : 1; /* found by its key; a root may be closed before its pieces */
@@ -162,9 +163,13 @@ static inline void open_table_take_free(struct open_table *table, uint32_t slot,
 	entry->next = 0;
 	entry->tail = entry->root = index;
 	entry->pieces = 1;
+	/* All of them one after the other become one store. */
 	entry->plain = true;
-	entry->no_size = entry->ambiguous = false;
-	entry->linked = entry->used = true;
+	entry->no_size = false;
+	entry->ambiguous = false;
+	entry->linked = true;
+	entry->used = true;
+	entry->divided = false;
 }
 
 /* Takes an entry out of the reach of its key and address; it stays allocated. */
@@ -176,6 +181,19 @@ static inline void open_table_free(struct open_table *table, uint32_t index)
 	struct open_entry *entry = &table->entries[index];
 
 	table->open -= entry->root == index && entry->used;
+	entry->used = false;
+	entry->next = table->free_list;
+	table->free_list = index;
+}
+
+/* Both at once for a plain entry, which stands in `slot`. */
+static inline void open_table_close_plain(struct open_table *table, uint32_t slot, uint32_t index)
+{
+	struct open_entry *entry = &table->entries[index];
+
+	open_table_clear_slot(table, slot);
+	table->open--;
+	entry->linked = false;
 	entry->used = false;
 	entry->next = table->free_list;
 	table->free_list = index;

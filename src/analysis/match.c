@@ -56,7 +56,8 @@ static ALWAYS_INLINE void count_lifetime(struct matcher *matcher, struct histogr
 		++**place;
 	*place = counter;
 	__builtin_prefetch(counter, 1);
-	matcher->no_memory |= !counter;
+	if (__builtin_expect(!counter, 0))
+		matcher->no_memory = true;
 }
 
 static void count_pending(struct matcher *matcher)
@@ -68,29 +69,32 @@ static void count_pending(struct matcher *matcher)
 	}
 }
 
-static ALWAYS_INLINE void add_lifetime(struct matcher *matcher, const struct open_entry *begin,
-				       uint64_t stamp)
+static ALWAYS_INLINE uint64_t add_lifetime(struct matcher *matcher, const struct open_entry *begin,
+					   uint64_t stamp)
 {
 	uint64_t lifetime = stamp > begin->stamp ? stamp - begin->stamp : 0;
 
 	begin->totals->open--;
-	begin->totals->ambiguous += begin->ambiguous;
 	count_lifetime(matcher, &begin->totals->lifetimes, lifetime);
-	if (__builtin_expect(matcher->details != NULL, 0))
-		tell_complete(matcher, begin, lifetime);
+	return lifetime;
 }
 
 /* Takes a whole entry out.  Its root is completed with its last piece. */
 static void close_entry(struct matcher *matcher, uint32_t index, uint64_t stamp)
 {
 	uint32_t root = open_entry_at(&matcher->open, index)->root;
+	const struct open_entry *begin = open_entry_at(&matcher->open, root);
+	uint64_t lifetime;
 
 	open_table_unlink(&matcher->open, index);
 	if (index != root)
 		open_table_free(&matcher->open, index);
 	if (--open_entry_at(&matcher->open, root)->pieces)
 		return;
-	add_lifetime(matcher, open_entry_at(&matcher->open, root), stamp);
+	lifetime = add_lifetime(matcher, begin, stamp);
+	begin->totals->ambiguous += begin->ambiguous;
+	if (matcher->details)
+		tell_complete(matcher, begin, lifetime);
 	open_table_free(&matcher->open, root);
 }
 
@@ -324,12 +328,10 @@ static ALWAYS_INLINE void take_end(struct matcher *matcher, const struct p2p_rec
 		take_end_slowly(matcher, record, place);
 		return;
 	}
-	open_table_clear_slot(open, slot);
 	entry->totals->open_bytes -= entry->size;
 	add_lifetime(matcher, entry, place->stamp);
 	count_end(matcher, place->kind, entry->totals, entry->thread, entry->size);
-	entry->linked = false;
-	open_table_free(open, index);
+	open_table_close_plain(open, slot, index);
 }
 
 /* ---- beginnings ---- */
@@ -434,23 +436,25 @@ static ALWAYS_INLINE void open_begin(struct matcher *matcher, const struct p2p_r
 static ALWAYS_INLINE void count_begin(struct thread_totals *thread, const struct p2p_record *record,
 				      enum event_kind kind, uint8_t type)
 {
-	uint64_t moved = record->flags & RECORD_FAILED ? 0 : record->size;
-
-	thread->comm = record->comm ? record->comm : thread->comm;
+	if (__builtin_expect(record->comm, 0))
+		thread->comm = record->comm;
 	thread->of[activity_of(kind)].begins++;
-	thread->of[activity_of(kind)].bytes += moved;
+	thread->of[activity_of(kind)].bytes += record->size;
 	thread->by_type[type < MAP_TYPES_KNOWN ? type : MAP_TYPES_KNOWN]++;
 }
 
 /* A beginning that opens nothing to be matched: it failed, or has no key. */
-static __attribute__((noinline)) void
-take_odd_begin(struct matcher *matcher, const struct p2p_record *record, struct path_totals *totals)
+static __attribute__((noinline)) void take_odd_begin(struct matcher *matcher,
+						     const struct p2p_record *record,
+						     enum event_kind kind,
+						     struct path_totals *totals, uint32_t thread)
 {
 	struct pair_balance *balance;
 
 	if (record->flags & RECORD_FAILED) {
 		totals->failed++;
 		totals->failed_bytes += record->size;
+		matcher->threads[thread].of[activity_of(kind)].bytes -= record->size;
 		return;
 	}
 	balance = match_balance(matcher, path_at(matcher->paths, record->path));
@@ -475,9 +479,9 @@ static void tell_begin(struct matcher *matcher, const struct p2p_record *record,
 /* The latest that is known; without a branch, for nobody can tell which have one. */
 static ALWAYS_INLINE void keep_dist(struct path_totals *totals, const struct p2p_record *record)
 {
-	int32_t keep = -(int32_t) !!(record->flags & RECORD_NO_DIST);
+	int32_t nowhere;
 
-	totals->dist = (totals->dist & keep) | (record->dist & ~keep);
+	*(record->flags & RECORD_NO_DIST ? &nowhere : &totals->dist) = record->dist;
 }
 
 static ALWAYS_INLINE void take_begin(struct matcher *matcher, const struct p2p_record *record,
@@ -497,7 +501,7 @@ static ALWAYS_INLINE void take_begin(struct matcher *matcher, const struct p2p_r
 	thread = thread_of(matcher, record->tid);
 	count_begin(&matcher->threads[thread], record, place->kind, record->type);
 	if (__builtin_expect(record->flags & (RECORD_FAILED | RECORD_NO_ADDR), 0))
-		take_odd_begin(matcher, record, totals);
+		take_odd_begin(matcher, record, place->kind, totals, thread);
 	else
 		open_begin(matcher, record, totals, thread, place, hash);
 }
@@ -594,29 +598,33 @@ static inline void look_ahead(const struct matcher *matcher, struct run *run)
 	run->entries_asked = entries;
 }
 
-/* The records of a block, or more when the last of them has the same stamp as some
- * behind it. */
+/* The records up to the end of a block, whose hashes lie in one piece, or beyond when the
+ * last of them has the same stamp as some behind it. */
 static void take_block(struct matcher *matcher, struct run *run)
 {
 	const struct slice *slice = run->slice;
-	uint32_t end = least(run->taken + BLOCK, run->count), i = run->taken;
+	const struct p2p_order *at = run->places + run->taken, *last = run->places + run->count - 1;
+	const struct p2p_order *end =
+		run->places + least((run->taken / BLOCK + 1) * BLOCK, run->count);
+	const uint32_t *hash = &run->hashes[run->taken % RUN_HASHES];
+	bool losses = run->next_loss < slice->loss_count;
 
-	while (i < end) {
-		const struct p2p_order *at = &run->places[i];
-		uint32_t same = 1;
+	while (at < end) {
+		const struct p2p_order *next = at + 1;
 
-		if (__builtin_expect(run->next_loss < slice->loss_count, 0))
+		if (__builtin_expect(losses, 0))
 			pass_losses(matcher, slice, &run->next_loss, at->stamp);
-		if (__builtin_expect(i + 1 == run->count || at[1].stamp != at->stamp, 1)) {
-			take_record(matcher, slice, at, run->hashes[i % RUN_HASHES]);
+		if (__builtin_expect(at == last || next->stamp != at->stamp, 1)) {
+			take_record(matcher, slice, at, *hash);
 		} else {
-			while (i + same < run->count && at[same].stamp == at->stamp)
-				same++;
-			take_simultaneous(matcher, slice, at, same);
+			while (next <= last && next->stamp == at->stamp)
+				next++;
+			take_simultaneous(matcher, slice, at, (uint32_t)(next - at));
 		}
-		i += same;
+		hash += next - at;
+		at = next;
 	}
-	run->taken = i;
+	run->taken = (uint32_t)(at - run->places);
 }
 
 int matcher_take(struct matcher *matcher, const struct slice *slice, unsigned int shard,
