@@ -8,9 +8,10 @@ PACKAGE_libtraceevent := Debian libtraceevent-dev, Fedora libtraceevent-devel, A
 PACKAGE_libpci        := Debian libpci-dev, Fedora pciutils-devel, Arch pciutils
 
 # Found: used.  Not found: the program says what it cannot read.
-OPTIONAL := libzstd zlib
+OPTIONAL := libzstd zlib ncursesw
 DEFINE_libzstd := -DHAVE_ZSTD
 DEFINE_zlib    := -DHAVE_ZLIB
+DEFINE_ncursesw := -DHAVE_NCURSES
 
 PKG_CONFIG ?= pkg-config
 

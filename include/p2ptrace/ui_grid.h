@@ -40,6 +40,7 @@ enum ui_style {
 	STYLE_PROMPT,
 	STYLE_COUNT,
 	/* Added to one of these: */
+	STYLE_LIT = 0x20,
 	STYLE_SELECTED = 0x40,
 	STYLE_FOUND = 0x80, /* what the search is for */
 };

@@ -13,6 +13,7 @@
 #include "p2ptrace/command.h"
 #include "p2ptrace/live.h"
 #include "p2ptrace/text.h"
+#include "p2ptrace/ui_screen.h"
 
 #define KEEP_DEFAULT (256ull << 20)
 #define ROWS_ONCE 10
@@ -258,6 +259,18 @@ static int write_output(struct live *live, const struct live_command *given, str
 	return live_write(live, given->output, NULL, err);
 }
 
+static bool wants_screen(const struct live_command *given)
+{
+	return !given->once && !given->batch && !given->json;
+}
+
+static int show(struct live *live, const struct live_command *given, int signals,
+		struct p2p_error *err)
+{
+	return wants_screen(given) ? ui_screen_run(live, given->interval_ns, signals, err)
+				   : print_pictures(live, given, signals, err);
+}
+
 static int run_view(struct live_command *given, struct p2p_error *err)
 {
 	struct live *live;
@@ -267,7 +280,7 @@ static int run_view(struct live_command *given, struct p2p_error *err)
 	if (signals < 0)
 		return -1;
 	live = live_open(&given->live, err);
-	if (live && !print_pictures(live, given, signals, err))
+	if (live && !show(live, given, signals, err))
 		result = write_output(live, given, err);
 	live_close(live);
 	close(signals);
@@ -292,9 +305,8 @@ static int run(int argc, char **argv, struct p2p_error *err)
 	if (count)
 		given.live.path = words[0];
 	result = check_options(&given, err);
-	if (!result && !given.once && !given.batch && !given.json)
-		result = p2p_fail_usage(err,
-					"the screen is not built in: --once, --batch N or --json");
+	if (!result && wants_screen(&given))
+		result = ui_screen_check(err);
 	if (!result)
 		result = run_view(&given, err);
 	free(given.live.session.pids.pids);

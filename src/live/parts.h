@@ -91,6 +91,7 @@ void kernel_close(struct live *live);
 struct live_replay {
 	struct slice_plan plan;
 	uint64_t began_ns; /* CLOCK_MONOTONIC */
+	uint64_t start, stop; /* of what is replayed; every picture moves the analysis' stop */
 	/* What the file says of its end is not told before. */
 	size_t stat_count;
 	uint64_t missed;

@@ -26,6 +26,8 @@ int replay_open(struct live *live, struct p2p_error *err)
 	if (!replay)
 		return p2p_fail(err, "no memory");
 	engine->decoder.sequential = true;
+	replay->start = engine->analysis->start;
+	replay->stop = engine->analysis->stop;
 	replay->stat_count = file->stat_count;
 	replay->missed = engine->analysis->recording.missed;
 	file->stat_count = 0;
@@ -51,15 +53,15 @@ void replay_close(struct live *live)
 /* The stamp up to which the recording has run by now. */
 static uint64_t wanted_stamp(const struct live *live, uint64_t now)
 {
-	const struct analysis *analysis = live->engine.analysis;
+	const struct live_replay *replay = live->replay;
 	double passed;
 
 	if (live->options.speed <= 0)
 		return UINT64_MAX;
-	passed = (double)(now - live->replay->began_ns) * live->options.speed;
-	if (passed >= (double)(analysis->stop - analysis->start))
+	passed = (double)(now - replay->began_ns) * live->options.speed;
+	if (passed >= (double)(replay->stop - replay->start))
 		return UINT64_MAX;
-	return analysis->start + (uint64_t)passed;
+	return replay->start + (uint64_t)passed;
 }
 
 /* What is known of the end, now that it is there. */
@@ -69,7 +71,7 @@ static void reach_end(struct live *live)
 
 	analysis->file->stat_count = live->replay->stat_count;
 	analysis->recording.missed = live->replay->missed;
-	engine_advance(&live->engine, analysis->stop);
+	engine_advance(&live->engine, live->replay->stop);
 	live->replay->at_end = live->ended = true;
 }
 

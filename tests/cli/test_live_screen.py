@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The screen of `p2ptrace live` as users have it: the program in tmux, keys typed, the screen
+read; against the rig's truth and `report`."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import unittest
+
+import rig
+import tmux
+
+ROOT = rig.ROOT
+DEMO = os.path.join(ROOT, "tests/fixtures/demo.dat")
+REPLAY = [rig.P2PTRACE, "live", "-i", DEMO, "--speed", "max"]
+
+PANELS = ("Pairs", "Processes", "Providers", "Leaks", "Events", "Matrix", "Findings", "Counters")
+
+
+def count(number):
+    return f"{number:,}"
+
+
+def size(number):
+    """As text_bytes() writes it."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1023.95 or unit == "GiB":
+            return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return None
+
+
+def table(lines):
+    """The rows of the open panel, as dictionaries by the headings in sight."""
+    tabs = next(i for i, line in enumerate(lines) if "1Pairs" in line)
+    headings = re.split(r"\s{2,}", lines[tabs + 1].strip())
+    rows = []
+    for line in lines[tabs + 2:-1]:
+        cells = re.split(r"\s{2,}", line.strip())
+        if len(cells) == len(headings):
+            rows.append(dict(zip(headings, cells)))
+    return rows
+
+
+def needs_tmux(test):
+    reason = tmux.why_not()
+    return unittest.skip(reason)(test) if reason else test
+
+
+def drawn(height):
+    """Whether the whole screen, and nothing of an older size, is there."""
+    def condition(screen):
+        lines = screen.split("\n")
+        return (lines[0].startswith(" p2ptrace live  ") and len(lines) >= height and
+                "F10Quit" in lines[height - 1] and "1Pairs" in screen)
+    return condition
+
+
+def choose_column(terminal, key):
+    """Opens the menu and picks a column by its name there."""
+    terminal.keys(">", "Home")
+    terminal.wait_for("Sort by")
+    lines = terminal.lines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("Sort by"))
+    place = next(i for i, line in enumerate(lines) if line.startswith(f" {key} ")
+                 or line.rstrip() == f" {key}") - first - 1
+    terminal.keys(*["Down"] * place, "Enter")
+    terminal.wait(lambda screen: "Sort by" not in screen)
+
+
+@needs_tmux
+class Replay(unittest.TestCase):
+    """A recording whose report is known."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.report = rig.report(DEMO)
+
+    def open(self, width=120, height=40, command=None, **environment):
+        terminal = tmux.Terminal(command or REPLAY, width, height, **environment)
+        self.enterContext(terminal)
+        return terminal
+
+    def enterContext(self, context):  # not there before Python 3.11
+        result = context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
+        return result
+
+    def opened(self, *arguments, **environment):
+        terminal = self.open(*arguments, **environment)
+        terminal.wait_for("ENDED", "Seen " + count(self.report["events"]["total"]))
+        return terminal
+
+    def wanted_pairs(self):
+        return {(row["client"], row["provider"], row["type"]): count(row["maps"])
+                for row in self.report["pairs"]}
+
+    def pairs(self, terminal):
+        return {(row["CLIENT"], row["PROVIDER"], row["TYPE"]): row["MAPS"]
+                for row in table(terminal.lines())}
+
+    def test_every_size_and_resizing_at_any_moment(self):
+        terminal = self.opened(80, 24)
+        wanted = self.wanted_pairs()
+        for width, height in ((120, 40), (40, 10), (200, 60), (79, 24), (300, 100), (5, 2),
+                              (80, 24)):
+            terminal.resize(width, height)
+            if width < 80:
+                terminal.wait_for("p2ptrace live: too small" if width > 30 else "p2ptr")
+                continue
+            terminal.wait(drawn(height))
+            shown = self.pairs(terminal)
+            self.assertTrue(shown.items() <= wanted.items(), f"{width}x{height}")
+            self.assertGreaterEqual(len(shown), min(len(wanted), height - 9))
+        terminal.keys("Enter")
+        terminal.wait_for("Pairs: details")
+        terminal.resize(120, 30)
+        terminal.wait_for("Pairs: details", "Maps between the two")
+        terminal.keys("F10")
+        self.assertEqual(terminal.wait_ended(), 0)
+
+    def test_panels_and_help(self):
+        terminal = self.opened()
+        for name in PANELS[1:] + PANELS[:1]:
+            terminal.keys("Tab")
+            marks = {"Pairs": "CLIENT", "Processes": "STATE", "Providers": "AVAILABLE",
+                     "Leaks": "VERDICT", "Events": "TIME", "Matrix": "Rows are providers",
+                     "Findings": "40 maps were refused", "Counters": "COUNTER"}
+            terminal.wait_for(marks[name])
+        terminal.keys("BTab")
+        terminal.wait_for("COUNTER")
+        terminal.keys("4")
+        terminal.wait_for("VERDICT", "leaked")
+        leaks = rig.leaks(DEMO)
+        self.assertEqual(len(table(terminal.lines())), len(leaks["leaks"]))
+        terminal.keys("F1")
+        terminal.wait_for("Shift-Tab F7", "one row or line up")
+        terminal.keys("q")
+        terminal.wait_for("VERDICT")
+        terminal.keys("q")
+        self.assertEqual(terminal.wait_ended(), 0)
+
+    def test_sort_filter_search_details(self):
+        terminal = self.opened()
+        choose_column(terminal, "bytes")
+        rows = sorted(self.report["pairs"], key=lambda row: -row["bytes"])
+        terminal.wait(lambda _: [row["BYTES"] for row in table(terminal.lines())] ==
+                      [size(row["bytes"]) for row in rows])
+        terminal.keys("I")
+        terminal.wait(lambda _: [row["BYTES"] for row in table(terminal.lines())] ==
+                      [size(row["bytes"]) for row in reversed(rows)])
+        terminal.keys("F4")
+        terminal.type("host_bridge")
+        terminal.keys("Enter")
+        bridged = [row for row in rows if row["type"] == "THRU_HOST_BRIDGE"]
+        terminal.wait_for(f"{len(bridged)} of {len(rows)}: host_bridge")
+        self.assertEqual(len(table(terminal.lines())), len(bridged))
+        terminal.keys("Escape")
+        terminal.wait_for("1/16")
+        terminal.keys("/")
+        terminal.type("0000:04:00.0")
+        terminal.keys("Enter")
+        selected = re.compile(r"([0-9]+)/16")
+        terminal.wait(lambda screen: (found := selected.search(screen)) and
+                      table(terminal.lines())[int(found[1]) - 1]["CLIENT"] == "0000:04:00.0")
+        row = table(terminal.lines())[int(selected.search(terminal.text())[1]) - 1]
+        terminal.keys("Enter")
+        terminal.wait_for("Maps between the two, by type", "Why this path")
+        page = terminal.text()
+        self.assertIn(row["PROVIDER"], page)
+        terminal.keys("Escape", "2", "Enter")
+        terminal.wait_for("Processes: details", "Maps by type")
+
+    def test_pause_holds_the_picture_while_numbers_go_on(self):
+        terminal = self.open(command=[rig.P2PTRACE, "live", "-i", DEMO, "--speed", "1", "-d",
+                                      "0.1"])
+        terminal.wait(lambda screen: re.search(r"Seen [1-9]", screen))
+        terminal.keys("Space")
+        terminal.wait_for("PAUSED")
+        seen = re.search(r"Seen ([0-9,]+)", terminal.text())[1]
+        self.assertNotEqual(seen, "6,000")
+        # Its end comes in 1.6 s; a key shows that the screen is alive.
+        tmux.time.sleep(1.8)
+        terminal.keys("2")
+        terminal.wait_for("STATE")
+        self.assertIn(f"Seen {seen} ", terminal.text())
+        terminal.keys("Space")
+        terminal.wait_for("Seen 6,000", "ENDED")
+
+    def test_without_colour_and_without_utf8(self):
+        terminal = self.opened(80, 24, NO_COLOR="1")
+        self.assertNotRegex(terminal.styled(), "\x1b\\[[0-9;]*[34][0-7]m")
+        terminal.keys("q")
+        terminal.wait_ended()
+        terminal = self.opened(80, 24, LC_ALL="C")
+        self.assertRegex(terminal.styled(), "\x1b\\[[0-9;]*[34][0-7]m")
+        self.assertTrue(terminal.text().isascii())
+        self.assertIn("[###############     ]", terminal.text())
+
+
+class Refused(unittest.TestCase):
+    """Where no screen can be: a word, status 3, and nothing drawn."""
+
+    def check(self, status, *words, term="dumb"):
+        """Below script(1), which gives it a terminal."""
+        done = subprocess.run(["script", "-qec", f"{rig.P2PTRACE} live -i {DEMO}", "/dev/null"],
+                              env=dict(os.environ, TERM=term), capture_output=True, check=False,
+                              stdin=subprocess.DEVNULL, timeout=20)
+        text = done.stdout.decode()
+        self.assertEqual(done.returncode, status, text)
+        for word in words:
+            self.assertIn(word, text)
+        self.assertNotIn("\x1b", text)
+
+    def test_dumb_and_unknown_terminals(self):
+        self.check(3, "TERM=dumb", "--once", "--batch")
+        self.check(3, "--once", "--batch", term="")
+        self.check(3, "TERM=no-such-terminal", "--once", "--batch", term="no-such-terminal")
+
+    def test_no_terminal(self):
+        done = rig.p2ptrace("live", "-i", DEMO, status=3)
+        self.assertIn("--once", done.stderr)
+        self.assertEqual(done.stdout, "")
+
+
+class Keys(unittest.TestCase):
+    def test_the_manual_has_every_key(self):
+        with open(os.path.join(ROOT, "src/ui/keys.c"), encoding="utf-8") as file:
+            source = file.read()
+        shown = re.findall(r'\},\s*"([^"]+)",\s*"', source)
+        self.assertGreater(len(shown), 20)
+        with open(os.path.join(ROOT, "man/p2ptrace-live.1"), encoding="utf-8") as file:
+            page = re.sub(r"\\f[A-Z]|\\&|\"", "", file.read().replace("\\-", "-"))
+        page = page.replace("\\e", "\\")
+        section = page[page.index(".SH KEYS"):]
+        section = section[:section.index("\n.SH ", 1)]
+        told = set(re.sub(r"[,]", " ", section).split())
+        for words in shown:
+            for word in words.replace("\\\\", "\\").split():
+                self.assertIn(word, told)
+
+
+@needs_tmux
+@rig.needs_rig
+class Live(unittest.TestCase):
+    """The running kernel, with the rig at work."""
+
+    def open(self, stack, group, width, height):
+        terminal = stack.enter_context(tmux.Terminal(
+            [rig.P2PTRACE, "live", "--system", group.name, "-d", "0.2", "-b", "8M"],
+            width, height))
+        terminal.wait_for("1Pairs", "F10Quit")
+        return terminal
+
+    @staticmethod
+    def instances(pid):
+        return [name for name in os.listdir(rig.TRACING + "/instances")
+                if name.startswith(f"p2ptrace-{pid}-")]
+
+    def check_pairs(self, terminal, truth):
+        shown = {(row["CLIENT"], row["PROVIDER"], row["TYPE"]): row
+                 for row in table(terminal.lines())}
+        self.assertEqual(len(shown), len(truth["pairs"]))
+        for row in truth["pairs"]:
+            mine = shown[row["client"], row["provider"], row["type"]]
+            wanted = {"MAPS": count(row["maps"]), "UNMAPS": count(row["unmaps"]),
+                      "BYTES": size(row["bytes"]), "OPEN": count(row["outstanding"]),
+                      "OPEN BYTES": size(row["outstanding_bytes"]), "DIST": str(row["dist"])}
+            for key, value in wanted.items():
+                if key in mine:
+                    self.assertEqual(mine[key], value, (row, key))
+
+    def check_head(self, terminal, truth):
+        screen = terminal.text()
+        types = {row["type"]: row["maps"] for row in truth["map_types"]}
+        good = sum(number for kind, number in types.items() if kind != "NOT_SUPPORTED")
+        self.assertIn(f"{100 * types['BUS_ADDR'] / good:.1f} %", screen)
+        self.assertIn("Lost 0 ", screen)
+        moved = sum(row["bytes"] for row in truth["pairs"])
+        self.assertIn(f"Moved {size(moved)}", screen)
+        out = truth["outstanding"]
+        if out["maps"]:
+            self.assertIn(f"Open maps {count(out['maps'])} of {size(out['map_bytes'])}", screen)
+
+    def test_the_numbers_are_the_rigs_and_what_is_written_too(self):
+        with contextlib.ExitStack() as stack:
+            group = stack.enter_context(rig.Group("--type-names"))
+            terminal = self.open(stack, group, 200, 60)
+            truth = rig.run("--events", 20000, "--threads", 2, "--processes", 2, "--clients", 3,
+                            "--leak-maps", 3, "--leak-allocs", 2, "--refused-maps", 5, "--comm",
+                            "\\x1b[2Jx\\ny", "--comm", "plain")
+            terminal.wait_for("Seen " + count(truth["events"]["total"]))
+            for width, height in ((200, 60), (120, 40), (80, 24)):
+                terminal.resize(width, height)
+                terminal.wait(drawn(height))
+                self.check_head(terminal, truth)
+                self.check_pairs(terminal, truth)
+            terminal.keys("2")
+            terminal.wait_for("\\x1b[2Jx\\x0ay", "plain")
+            pid = terminal.pid()
+            self.assertEqual(len(self.instances(pid)), 1)
+            terminal.keys("q")
+            self.assertEqual(terminal.wait_ended(), 0)
+            self.assertEqual(self.instances(pid), [])
+
+    def test_every_end_leaves_nothing(self):
+        with rig.Group("--type-names") as group:
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+                with self.subTest(signal=number.name), contextlib.ExitStack() as stack:
+                    terminal = self.open(stack, group, 80, 24)
+                    pid = terminal.pid()
+                    self.assertEqual(len(self.instances(pid)), 1)
+                    os.kill(pid, number)
+                    self.assertEqual(terminal.wait_ended(), 0)
+                    self.assertEqual(self.instances(pid), [])
+
+    def test_a_terminal_that_goes_away(self):
+        with rig.Group("--type-names") as group, contextlib.ExitStack() as stack:
+            terminal = self.open(stack, group, 80, 24)
+            pid = terminal.pid()
+            terminal.tmux("kill-pane", "-t", "test", check=False)
+            terminal.wait_gone(pid)
+            self.assertEqual(self.instances(pid), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
