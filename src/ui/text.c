@@ -69,7 +69,7 @@ static size_t next_run(const char *at, char to[RUN_BYTES])
 	int ignored;
 	size_t length = 0;
 
-	while (at[length] && length < RUN_BYTES - 1 && !match_sequence(at + length, &ignored))
+	while (length < RUN_BYTES - 1 && at[length] && !match_sequence(at + length, &ignored))
 		length++;
 	/* Not within a UTF-8 sequence. */
 	while (length > 4 && at[length] && ((unsigned char)at[length] & 0xc0) == 0x80)

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import unittest
 
 import rig
@@ -189,6 +190,22 @@ class Replay(unittest.TestCase):
         terminal.keys("Space")
         terminal.wait_for("Seen 6,000", "ENDED")
 
+    def test_write_gives_the_same_report(self):
+        with tempfile.TemporaryDirectory() as folder:
+            terminal = self.opened()
+            path = os.path.join(folder, "seen.dat")
+            for name in ("/nowhere/at/all.dat", path):
+                terminal.keys("w")
+                terminal.wait_for("Write to:")
+                terminal.keys("C-u")
+                terminal.type(name)
+                terminal.keys("Enter")
+                terminal.wait_for("events written" if name == path else "cannot")
+            terminal.wait_for("events written")
+            document, wanted = rig.report(path), dict(self.report)
+            for key in ("events", "map_types", "pairs", "processes", "orphans", "outstanding"):
+                self.assertEqual(document[key], wanted[key], key)
+
     def test_without_colour_and_without_utf8(self):
         terminal = self.opened(80, 24, NO_COLOR="1")
         self.assertNotRegex(terminal.styled(), "\x1b\\[[0-9;]*[34][0-7]m")
@@ -287,6 +304,7 @@ class Live(unittest.TestCase):
     def test_the_numbers_are_the_rigs_and_what_is_written_too(self):
         with contextlib.ExitStack() as stack:
             group = stack.enter_context(rig.Group("--type-names"))
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
             terminal = self.open(stack, group, 200, 60)
             truth = rig.run("--events", 20000, "--threads", 2, "--processes", 2, "--clients", 3,
                             "--leak-maps", 3, "--leak-allocs", 2, "--refused-maps", 5, "--comm",
@@ -299,6 +317,12 @@ class Live(unittest.TestCase):
                 self.check_pairs(terminal, truth)
             terminal.keys("2")
             terminal.wait_for("\\x1b[2Jx\\x0ay", "plain")
+            path = os.path.join(folder, "seen.dat")
+            terminal.keys("w", "C-u")
+            terminal.type(path)
+            terminal.keys("Enter")
+            terminal.wait_for("events written")
+            rig.assert_report(self, truth, rig.report(path))
             pid = terminal.pid()
             self.assertEqual(len(self.instances(pid)), 1)
             terminal.keys("q")
