@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * findings: what a recording shows, in words: each with evidence, cause and remedy,
- * worst first.  The rules are one table in src/analysis/findings.c.
+ * worst first.  The rules are one table in src/analysis/findings.c; those that need to know
+ * the system that was recorded (predictions.h) stand in findings_system.c.
  */
 #ifndef P2PTRACE_FINDINGS_H
 #define P2PTRACE_FINDINGS_H
@@ -20,6 +21,7 @@ struct finding {
 	char *evidence; /* numbers, one line or several */
 	const char *cause; /* what it means */
 	const char *remedy;
+	char *own_remedy; /* where it is no constant */
 	uint64_t weight; /* among those of one severity: more is worse */
 };
 

@@ -28,6 +28,7 @@ struct pair_row {
 	uint64_t outstanding, outstanding_bytes, peak_bytes;
 	uint64_t ambiguous; /* lifetimes whose key was open several times */
 	const struct histogram *lifetime; /* NULL: the clock or the keys do not tell */
+	const struct cell_object *predicted; /* NULL: nothing to predict from */
 };
 
 struct process_row {
@@ -43,6 +44,7 @@ struct pool_row {
 	const char *provider;
 	uint64_t allocs, failed, bytes, frees, free_bytes;
 	uint64_t outstanding, outstanding_bytes, peak_bytes;
+	uint64_t pool_bytes; /* of the pool itself, NOT_KNOWN */
 	const struct histogram *lifetime;
 };
 
@@ -63,6 +65,7 @@ struct report {
 	struct histogram *type_lifetimes; /* [type_count] */
 	bool lifetimes_known; /* the clock counts ns */
 	bool map_bytes_known, alloc_bytes_known;
+	struct predictions *predictions; /* see predictions.h; NULL: none */
 };
 
 extern const struct column type_columns[], pair_columns[], process_columns[], pool_columns[];

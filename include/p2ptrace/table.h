@@ -22,12 +22,14 @@
 enum cell_kind {
 	CELL_END = 0,
 	CELL_TEXT, /* const char *, NULL: not known */
+	CELL_CHARS, /* an array of char, "": not known */
 	CELL_COUNT, /* uint64_t, NOT_KNOWN */
 	CELL_BYTES, /* uint64_t, NOT_KNOWN */
 	CELL_DURATION, /* uint64_t ns, NOT_KNOWN */
 	CELL_NUMBER, /* int64_t, NUMBER_NOT_KNOWN */
 	CELL_SHARE, /* double 0 to 1, NaN: not known */
-	/* Many numbers, an object in JSON; not for text and CSV: */
+	/* Several values, an object in JSON; not for text and CSV: */
+	CELL_OBJECT, /* const struct cell_object *, NULL: not known */
 	CELL_SUMMARY, /* struct histogram_summary, its count NOT_KNOWN */
 	CELL_HISTOGRAM, /* const struct histogram *, NULL: not known */
 	/* Of a const struct histogram *: one number of it. */
@@ -42,7 +44,20 @@ enum cell_kind {
 #define NOT_KNOWN UINT64_MAX
 #define NUMBER_NOT_KNOWN INT64_MIN
 
-enum column_use { IN_TEXT = 1, IN_CSV = 2, IN_JSON = 4, IN_ALL = 7, IN_WIDE = 3, ON_WISH = 8 };
+enum column_use {
+	IN_TEXT = 1,
+	IN_CSV = 2,
+	IN_JSON = 4,
+	IN_ALL = 7,
+	IN_WIDE = 3,
+	ON_WISH = 8,
+	IF_KNOWN = 16, /* in text only when any row knows it */
+};
+
+/* A value that prints itself; to be the first member of what it is. */
+struct cell_object {
+	void (*print)(struct json *json, const char *key, const struct cell_object *object);
+};
 
 struct column {
 	enum cell_kind kind;

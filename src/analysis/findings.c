@@ -5,26 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "p2ptrace/findings.h"
 #include "p2ptrace/rows.h"
 #include "p2ptrace/text.h"
+#include "inquiry.h"
 
 const char *const severity_names[SEVERITIES] = { "bad", "warning", "note" };
-
-/* Of the rows that prove a finding, how many are shown. */
-#define EVIDENCE_ROWS 5
 
 /* p99.9 this many times p50, and at least this long, is a long tail. */
 #define TAIL_FACTOR 100
 #define TAIL_NS 10000000u
 #define TAIL_COUNT 1000
-
-struct inquiry {
-	struct findings *findings;
-	const struct report *report;
-	const struct leaks *leaks;
-	const struct analysis *analysis;
-};
 
 static char *format_text(const char *format, va_list args)
 {
@@ -33,8 +23,8 @@ static char *format_text(const char *format, va_list args)
 	return vasprintf(&text, format, args) < 0 ? NULL : text;
 }
 
-static __attribute__((format(printf, 4, 5))) struct finding *
-add(struct inquiry *inquiry, enum severity severity, const char *id, const char *format, ...)
+struct finding *inquiry_add(struct inquiry *inquiry, enum severity severity, const char *id,
+			    const char *format, ...)
 {
 	struct finding *finding = ROWS_ADD(inquiry->findings->items, inquiry->findings->count);
 	static struct finding nowhere;
@@ -54,9 +44,7 @@ add(struct inquiry *inquiry, enum severity severity, const char *id, const char 
 	return finding;
 }
 
-/* One more line of evidence. */
-static __attribute__((format(printf, 3, 4))) void
-prove(struct inquiry *inquiry, struct finding *finding, const char *format, ...)
+void inquiry_prove(struct inquiry *inquiry, struct finding *finding, const char *format, ...)
 {
 	va_list args;
 	char *line, *all = NULL;
@@ -84,12 +72,18 @@ static const char *bytes_text(char to[32], uint64_t bytes)
 	return bytes == NOT_KNOWN ? "bytes not known" : text_bytes(to, 32, bytes);
 }
 
-/* Names come from the recording: a newline in one must not make a line of evidence. */
-struct safe_name {
-	char text[512];
-};
+void inquiry_remedy(struct inquiry *inquiry, struct finding *finding, const char *format, ...)
+{
+	va_list args;
 
-static const char *safe(struct safe_name *to, const char *name)
+	va_start(args, format);
+	finding->own_remedy = format_text(format, args);
+	va_end(args);
+	finding->remedy = finding->own_remedy;
+	inquiry->findings->no_memory |= !finding->remedy;
+}
+
+const char *safe_text(struct safe_name *to, const char *name)
 {
 	return text_safe(to->text, sizeof(to->text), name ? name : "");
 }
@@ -102,14 +96,15 @@ static void prove_pair(struct inquiry *inquiry, struct finding *finding,
 
 	if (pair->dist != NUMBER_NOT_KNOWN)
 		snprintf(dist, sizeof(dist), ", distance %" PRId64, pair->dist);
-	prove(inquiry, finding, "%s -> %s: %s, %s%s", safe(&client, pair->client),
-	      safe(&provider, pair->provider), maps, bytes_text(bytes, pair->bytes), dist);
+	inquiry_prove(inquiry, finding, "%s -> %s: %s, %s%s", safe_text(&client, pair->client),
+		      safe_text(&provider, pair->provider), maps, bytes_text(bytes, pair->bytes),
+		      dist);
 }
 
-static void prove_rest(struct inquiry *inquiry, struct finding *finding, size_t shown, size_t all)
+void inquiry_prove_rest(struct inquiry *inquiry, struct finding *finding, size_t shown, size_t all)
 {
 	if (all > shown)
-		prove(inquiry, finding, "and %zu more", all - shown);
+		inquiry_prove(inquiry, finding, "and %zu more", all - shown);
 }
 
 /* ---- the rules, one function each ---- */
@@ -122,10 +117,11 @@ static void find_nothing(struct inquiry *inquiry)
 	if (report->total || inquiry->analysis->lost || inquiry->analysis->lost_uncounted)
 		return;
 	if (inquiry->analysis->selection.any) {
-		add(inquiry, SEVERITY_NOTE, "nothing-selected", "no event passes the filters");
+		inquiry_add(inquiry, SEVERITY_NOTE, "nothing-selected",
+			    "no event passes the filters");
 		return;
 	}
-	finding = add(inquiry, SEVERITY_WARNING, "no-p2p", "no P2PDMA took place");
+	finding = inquiry_add(inquiry, SEVERITY_WARNING, "no-p2p", "no P2PDMA took place");
 	finding->cause =
 		"No device took memory of another one while this was recorded: the programs "
 		"did not ask for it, fell back to system memory without a word (nvmet does "
@@ -143,22 +139,22 @@ static void find_loss(struct inquiry *inquiry)
 
 	if (!analysis->lost && !analysis->lost_uncounted)
 		return;
-	finding = add(inquiry, SEVERITY_BAD, "lost-events", "%s events were lost",
-		      analysis->lost ? text_count(count, sizeof(count), analysis->lost)
-				     : "an unknown number of");
+	finding = inquiry_add(inquiry, SEVERITY_BAD, "lost-events", "%s events were lost",
+			      analysis->lost ? text_count(count, sizeof(count), analysis->lost)
+					     : "an unknown number of");
 	finding->weight = analysis->lost;
-	prove(inquiry, finding, "%s events were kept",
-	      text_count(total, sizeof(total), inquiry->report->total));
+	inquiry_prove(inquiry, finding, "%s events were kept",
+		      text_count(total, sizeof(total), inquiry->report->total));
 	if (analysis->recording.missed)
-		prove(inquiry, finding, "probes missed %s",
-		      text_count(total, sizeof(total), analysis->recording.missed));
+		inquiry_prove(inquiry, finding, "probes missed %s",
+			      text_count(total, sizeof(total), analysis->recording.missed));
 	if (analysis->lost_uncounted)
-		prove(inquiry, finding, "at %s places nobody counted how many",
-		      text_count(total, sizeof(total), analysis->lost_uncounted));
+		inquiry_prove(inquiry, finding, "at %s places nobody counted how many",
+			      text_count(total, sizeof(total), analysis->lost_uncounted));
 	for (size_t i = 0; i < analysis->loss_count && i < EVIDENCE_ROWS; i++)
-		prove(inquiry, finding, "cpu %" PRIu32 ": %" PRIu64 " lost",
-		      analysis->losses[i].cpu, analysis->losses[i].lost);
-	prove_rest(inquiry, finding, EVIDENCE_ROWS, analysis->loss_count);
+		inquiry_prove(inquiry, finding, "cpu %" PRIu32 ": %" PRIu64 " lost",
+			      analysis->losses[i].cpu, analysis->losses[i].lost);
+	inquiry_prove_rest(inquiry, finding, EVIDENCE_ROWS, analysis->loss_count);
 	finding->cause =
 		"The recorder could not keep up. Counts and bytes are too low; what was open "
 		"at a gap is unknown, not leaked; ends whose beginning was lost are orphans.";
@@ -171,11 +167,11 @@ static void find_truncation(struct inquiry *inquiry)
 
 	if (!inquiry->analysis->truncated && !inquiry->analysis->damaged)
 		return;
-	finding = add(inquiry, SEVERITY_BAD, "damaged-file", "the file is %s",
-		      inquiry->analysis->truncated ? "cut off" : "damaged");
+	finding = inquiry_add(inquiry, SEVERITY_BAD, "damaged-file", "the file is %s",
+			      inquiry->analysis->truncated ? "cut off" : "damaged");
 	if (inquiry->analysis->damaged)
-		prove(inquiry, finding, "%" PRIu64 " pages or records do not hold together",
-		      inquiry->analysis->damaged);
+		inquiry_prove(inquiry, finding, "%" PRIu64 " pages or records do not hold together",
+			      inquiry->analysis->damaged);
 	finding->cause = "Everything said here is about what the file still holds.";
 	finding->remedy = "Copy it again from where it was recorded.";
 }
@@ -205,11 +201,14 @@ static void prove_refused_processes(struct inquiry *inquiry, struct finding *fin
 		struct safe_name comm;
 
 		if (process->not_supported && processes++ < EVIDENCE_ROWS)
-			prove(inquiry, finding, "asked for by %s (pid %" PRId64 "): %" PRIu64,
-			      safe(&comm, process->comm), process->pid, process->not_supported);
+			inquiry_prove(inquiry, finding,
+				      "asked for by %s (pid %" PRId64 "): %" PRIu64,
+				      safe_text(&comm, process->comm), process->pid,
+				      process->not_supported);
 	}
 	if (processes > EVIDENCE_ROWS)
-		prove(inquiry, finding, "and by %zu more processes", processes - EVIDENCE_ROWS);
+		inquiry_prove(inquiry, finding, "and by %zu more processes",
+			      processes - EVIDENCE_ROWS);
 }
 
 static void find_refused(struct inquiry *inquiry)
@@ -221,13 +220,13 @@ static void find_refused(struct inquiry *inquiry)
 
 	if (!report->failed_maps)
 		return;
-	finding = add(inquiry, SEVERITY_BAD, "refused-maps", "%s maps were refused",
-		      text_count(count, sizeof(count), report->failed_maps));
+	finding = inquiry_add(inquiry, SEVERITY_BAD, "refused-maps", "%s maps were refused",
+			      text_count(count, sizeof(count), report->failed_maps));
 	finding->weight = report->failed_maps;
 	for (size_t i = 0; i < report->pair_count; i++)
 		if (report->pairs[i].failed && pairs++ < EVIDENCE_ROWS)
 			prove_refused_pair(inquiry, finding, &report->pairs[i]);
-	prove_rest(inquiry, finding, EVIDENCE_ROWS, pairs);
+	inquiry_prove_rest(inquiry, finding, EVIDENCE_ROWS, pairs);
 	prove_refused_processes(inquiry, finding);
 	finding->cause =
 		"The devices share no switch, or ACS redirect is on between them, and the host "
@@ -256,10 +255,11 @@ static void find_host_bridge(struct inquiry *inquiry)
 		maps += through_host_bridge(&report->pairs[i]);
 	if (!maps)
 		return;
-	finding = add(inquiry, SEVERITY_WARNING, "through-host-bridge",
-		      "%s maps (%.1f %% of those that succeeded) went through the host bridge",
-		      text_count(count, sizeof(count), maps),
-		      100.0 * (double)maps / (double)report->maps_succeeded);
+	finding = inquiry_add(
+		inquiry, SEVERITY_WARNING, "through-host-bridge",
+		"%s maps (%.1f %% of those that succeeded) went through the host bridge",
+		text_count(count, sizeof(count), maps),
+		100.0 * (double)maps / (double)report->maps_succeeded);
 	finding->weight = maps;
 	for (size_t i = 0; i < report->pair_count; i++) {
 		uint64_t of_pair = through_host_bridge(&report->pairs[i]);
@@ -269,7 +269,7 @@ static void find_host_bridge(struct inquiry *inquiry)
 		snprintf(text, sizeof(text), "%s maps", text_count(count, sizeof(count), of_pair));
 		prove_pair(inquiry, finding, &report->pairs[i], text);
 	}
-	prove_rest(inquiry, finding, EVIDENCE_ROWS, pairs);
+	inquiry_prove_rest(inquiry, finding, EVIDENCE_ROWS, pairs);
 	finding->cause =
 		"The transfer crosses the root complex: the devices share no switch, or ACS "
 		"redirect sends their traffic up. How much slower that is depends on the CPU; "
@@ -308,7 +308,7 @@ static size_t types_of_pair(const struct report *report, size_t first, size_t en
 		if (used < room)
 			used += (size_t)snprintf(text + used, room - used, "%s%" PRIu64 " %s",
 						 types ? ", " : "", row->maps,
-						 safe(&type, row->type));
+						 safe_text(&type, row->type));
 		types++;
 	}
 	return types;
@@ -329,16 +329,18 @@ static void find_type_changes(struct inquiry *inquiry)
 		if (types_of_pair(report, first, end, text, sizeof(text)) < 2)
 			continue;
 		if (!finding)
-			finding = add(inquiry, SEVERITY_WARNING, "type-changed",
-				      "the map type of a pair changed during the recording");
+			finding =
+				inquiry_add(inquiry, SEVERITY_WARNING, "type-changed",
+					    "the map type of a pair changed during the recording");
 		if (found++ < EVIDENCE_ROWS)
-			prove(inquiry, finding, "%s -> %s: %s", safe(&client, pair->client),
-			      safe(&provider, pair->provider), text);
+			inquiry_prove(inquiry, finding, "%s -> %s: %s",
+				      safe_text(&client, pair->client),
+				      safe_text(&provider, pair->provider), text);
 	}
 	if (!finding)
 		return;
 	finding->weight = found;
-	prove_rest(inquiry, finding, EVIDENCE_ROWS, found);
+	inquiry_prove_rest(inquiry, finding, EVIDENCE_ROWS, found);
 	finding->cause =
 		"The kernel calculates a pair's type once and keeps it until the provider is "
 		"rebound: somebody changed ACS or rebound the driver.";
@@ -358,9 +360,10 @@ static void find_leaks(struct inquiry *inquiry)
 
 	if (!leaked->count)
 		return;
-	finding = add(inquiry, SEVERITY_BAD, "leaks", "%s allocations or mappings leaked (%s)",
-		      text_count(number, sizeof(number), leaked->count),
-		      bytes_text(bytes, inquiry->leaks->bytes_known ? leaked->bytes : NOT_KNOWN));
+	finding = inquiry_add(
+		inquiry, SEVERITY_BAD, "leaks", "%s allocations or mappings leaked (%s)",
+		text_count(number, sizeof(number), leaked->count),
+		bytes_text(bytes, inquiry->leaks->bytes_known ? leaked->bytes : NOT_KNOWN));
 	finding->weight = leaked->count;
 	if (leaks_group(inquiry->leaks, "pid,provider,kind", &groups, &count, &ignored)) {
 		inquiry->findings->no_memory = true;
@@ -370,12 +373,14 @@ static void find_leaks(struct inquiry *inquiry)
 		if (strcmp(groups[i].verdict, verdict_names[VERDICT_LEAKED]) != 0)
 			continue;
 		if (all++ < EVIDENCE_ROWS)
-			prove(inquiry, finding, "%s (pid %" PRId64 "): %" PRIu64 " %ss of %s, %s",
-			      safe(&comm, groups[i].comm), groups[i].pid, groups[i].count,
-			      groups[i].kind, safe(&provider, groups[i].provider),
-			      bytes_text(bytes, groups[i].bytes));
+			inquiry_prove(inquiry, finding,
+				      "%s (pid %" PRId64 "): %" PRIu64 " %ss of %s, %s",
+				      safe_text(&comm, groups[i].comm), groups[i].pid,
+				      groups[i].count, groups[i].kind,
+				      safe_text(&provider, groups[i].provider),
+				      bytes_text(bytes, groups[i].bytes));
 	}
-	prove_rest(inquiry, finding, EVIDENCE_ROWS, all);
+	inquiry_prove_rest(inquiry, finding, EVIDENCE_ROWS, all);
 	free(groups);
 	finding->cause =
 		"Nothing freed or unmapped them, and their process is gone (or they are older "
@@ -410,19 +415,21 @@ static void find_tails(struct inquiry *inquiry)
 		if (!has_long_tail(pair))
 			continue;
 		if (!finding)
-			finding = add(inquiry, SEVERITY_NOTE, "long-tail",
-				      "some mappings live far longer than the others");
+			finding = inquiry_add(inquiry, SEVERITY_NOTE, "long-tail",
+					      "some mappings live far longer than the others");
 		if (found++ >= EVIDENCE_ROWS)
 			continue;
 		text_duration(p50, sizeof(p50), histogram_percentile(pair->lifetime, 0.5));
 		text_duration(p999, sizeof(p999), histogram_percentile(pair->lifetime, 0.999));
-		prove(inquiry, finding, "%s -> %s: half end within %s, one in a thousand takes %s",
-		      safe(&client, pair->client), safe(&provider, pair->provider), p50, p999);
+		inquiry_prove(inquiry, finding,
+			      "%s -> %s: half end within %s, one in a thousand takes %s",
+			      safe_text(&client, pair->client),
+			      safe_text(&provider, pair->provider), p50, p999);
 	}
 	if (!finding)
 		return;
 	finding->weight = found;
-	prove_rest(inquiry, finding, EVIDENCE_ROWS, found);
+	inquiry_prove_rest(inquiry, finding, EVIDENCE_ROWS, found);
 	finding->cause = "Requests that waited in the device, or mappings held on purpose.";
 	finding->remedy = "'p2ptrace report --hist' shows the distribution, --timeline when.";
 }
@@ -436,16 +443,16 @@ static void find_failed_allocs(struct inquiry *inquiry)
 
 	if (!report->failed_allocs)
 		return;
-	finding = add(inquiry, SEVERITY_BAD, "failed-allocations", "%s allocations failed",
-		      text_count(count, sizeof(count), report->failed_allocs));
+	finding = inquiry_add(inquiry, SEVERITY_BAD, "failed-allocations", "%s allocations failed",
+			      text_count(count, sizeof(count), report->failed_allocs));
 	finding->weight = report->failed_allocs;
 	for (size_t i = 0; i < report->pool_count; i++)
 		if (report->pools[i].failed)
-			prove(inquiry, finding,
-			      "%s: %" PRIu64 " of %" PRIu64 " failed; at most %s were held",
-			      safe(&provider, report->pools[i].provider), report->pools[i].failed,
-			      report->pools[i].allocs,
-			      bytes_text(peak, report->pools[i].peak_bytes));
+			inquiry_prove(inquiry, finding,
+				      "%s: %" PRIu64 " of %" PRIu64 " failed; at most %s were held",
+				      safe_text(&provider, report->pools[i].provider),
+				      report->pools[i].failed, report->pools[i].allocs,
+				      bytes_text(peak, report->pools[i].peak_bytes));
 	finding->cause =
 		"The provider's pool had no room: too small, or others hold it. What asked then "
 		"fails or silently takes system memory.";
@@ -462,19 +469,23 @@ static void find_unknown_owners(struct inquiry *inquiry)
 
 	if (!unknown->count)
 		return;
-	finding = add(inquiry, SEVERITY_NOTE, "unknown-open",
-		      "of %s open allocations or mappings it is not known whether they leaked",
-		      text_count(count, sizeof(count), unknown->count));
+	finding = inquiry_add(
+		inquiry, SEVERITY_NOTE, "unknown-open",
+		"of %s open allocations or mappings it is not known whether they leaked",
+		text_count(count, sizeof(count), unknown->count));
 	finding->weight = unknown->count;
-	prove(inquiry, finding, "%s", inquiry->leaks->items[inquiry->leaks->totals[0].count].why);
+	inquiry_prove(inquiry, finding, "%s",
+		      inquiry->leaks->items[inquiry->leaks->totals[0].count].why);
 	finding->cause = "Without knowing that their process is gone, open is not leaked.";
 	finding->remedy =
 		"'p2ptrace leaks --min-age TIME' takes what is older than TIME for leaked.";
 }
 
 static void (*const rules[])(struct inquiry *inquiry) = {
-	find_nothing,	    find_loss,	      find_truncation,	 find_refused,	      find_leaks,
-	find_failed_allocs, find_host_bridge, find_type_changes, find_unknown_owners, find_tails,
+	find_nothing,	     find_loss,		 find_truncation,	find_refused,
+	find_leaks,	     find_failed_allocs, find_host_bridge,	find_type_changes,
+	find_unknown_owners, find_tails,	 find_stale_cache,	find_redirected,
+	find_never_direct,   find_full_pools,	 find_unseen_providers, find_other_path,
 };
 
 static int compare_findings(const void *a, const void *b)
@@ -511,6 +522,7 @@ void findings_free(struct findings *findings)
 	for (size_t i = 0; i < findings->count; i++) {
 		free(findings->items[i].title);
 		free(findings->items[i].evidence);
+		free(findings->items[i].own_remedy);
 	}
 	free(findings->items);
 	*findings = (struct findings){ 0 };

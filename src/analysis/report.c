@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "p2ptrace/predictions.h"
 #include "p2ptrace/report.h"
 #include "p2ptrace/rows.h"
 
@@ -43,6 +44,7 @@ const struct column pair_columns[] = {
 	{ CELL_P99, "lifetime_p99_ns", "P99", PAIR(lifetime), IN_WIDE },
 	{ CELL_MAX, "lifetime_max_ns", "MAX", PAIR(lifetime), IN_WIDE },
 	{ CELL_HISTOGRAM, "lifetime_ns", "", PAIR(lifetime), IN_JSON },
+	{ CELL_OBJECT, "predicted", "", PAIR(predicted), IN_JSON },
 	{ .kind = CELL_END },
 };
 
@@ -72,6 +74,7 @@ const struct column pool_columns[] = {
 	{ CELL_COUNT, "outstanding", "OPEN", POOL(outstanding), IN_ALL },
 	{ CELL_BYTES, "outstanding_bytes", "OPEN BYTES", POOL(outstanding_bytes), IN_ALL },
 	{ CELL_BYTES, "peak_bytes", "PEAK", POOL(peak_bytes), IN_ALL },
+	{ CELL_BYTES, "pool_bytes", "POOL", POOL(pool_bytes), IN_ALL | IF_KNOWN },
 	{ CELL_P50, "lifetime_p50_ns", "LIFE P50", POOL(lifetime), IN_WIDE },
 	{ CELL_P99, "lifetime_p99_ns", "P99", POOL(lifetime), IN_WIDE },
 	{ CELL_MAX, "lifetime_max_ns", "MAX", POOL(lifetime), IN_WIDE },
@@ -142,6 +145,7 @@ static bool add_pool(struct report *report, const struct path *path,
 	if (!row)
 		return false;
 	row->provider = provider ? provider : "";
+	row->pool_bytes = NOT_KNOWN;
 	row->allocs = begins ? totals->begins : 0;
 	row->failed = totals->failed;
 	row->bytes = totals->no_size ? NOT_KNOWN
@@ -505,5 +509,6 @@ void report_free(struct report *report)
 	free(report->pairs);
 	free(report->processes);
 	free(report->pools);
+	predictions_free(report->predictions);
 	*report = (struct report){ 0 };
 }

@@ -5,6 +5,7 @@
 #include "p2ptrace/command.h"
 #include "p2ptrace/findings.h"
 #include "p2ptrace/input.h"
+#include "p2ptrace/predictions.h"
 #include "p2ptrace/text.h"
 
 #define LINE_WIDTH 88
@@ -12,6 +13,7 @@
 
 struct analyze_options {
 	struct analysis_options analysis;
+	struct system_options system;
 	bool json;
 	uint64_t min_age;
 };
@@ -22,6 +24,9 @@ static const struct option_spec options[] = {
 	  .offset = offsetof(struct analyze_options, analysis) },
 	{ OPTION_DURATION, 0, "min-age", "TIME", "open longer than this is leaked (10s, 250ms)",
 	  .offset = offsetof(struct analyze_options, min_age) },
+	{ .kind = OPTION_GROUP,
+	  .group = prediction_option_table,
+	  .offset = offsetof(struct analyze_options, system) },
 	{ OPTION_FLAG, 0, "json", NULL, "one JSON object (schema p2ptrace.analyze/1)",
 	  .offset = offsetof(struct analyze_options, json) },
 	{ .kind = OPTION_END },
@@ -102,6 +107,27 @@ static void print_text(const struct findings *findings, const struct report *rep
 	}
 }
 
+/* How the observed paths compare with the PCI tree; null without one. */
+static void json_predictions(struct json *json, const struct predictions *predictions)
+{
+	uint64_t counts[PREDICTION_RESULTS] = { 0 };
+
+	if (!predictions) {
+		json_null(json, "predicted");
+		return;
+	}
+	for (size_t i = 0; i < predictions->count; i++)
+		counts[predictions->pairs[i].result]++;
+	json_object(json, "predicted");
+	json_u64(json, "pairs", predictions->count);
+	json_u64(json, "agree", counts[PREDICTION_AGREES]);
+	json_u64(json, "stale", counts[PREDICTION_STALE]);
+	json_u64(json, "differ", counts[PREDICTION_DIFFERS] + counts[PREDICTION_DISTANCE]);
+	json_u64(json, "changed", counts[PREDICTION_CHANGED]);
+	json_u64(json, "unknown", counts[PREDICTION_UNKNOWN] + counts[PREDICTION_ABSENT]);
+	json_end_object(json);
+}
+
 static void print_json(const struct findings *findings, const struct report *report)
 {
 	struct json json;
@@ -113,6 +139,7 @@ static void print_json(const struct findings *findings, const struct report *rep
 	json_u64(&json, "events", report->total);
 	json_u64(&json, "lost", report->analysis->lost);
 	json_bool(&json, "truncated", report->analysis->truncated);
+	json_predictions(&json, report->predictions);
 	json_array(&json, "findings");
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct finding *finding = &findings->items[i];
@@ -140,7 +167,8 @@ static int run(int argc, char **argv, struct p2p_error *err)
 	if (input_parse(argc, argv, options, &given, &given.analysis, err) ||
 	    inspect(&all, &given.analysis, given.min_age, given.json, err))
 		return -1;
-	if (findings_make(&findings, &all.report, &all.leaks, err)) {
+	if (predictions_add(&all.report, &given.system, err) ||
+	    findings_make(&findings, &all.report, &all.leaks, err)) {
 		inspection_free(&all);
 		return -1;
 	}

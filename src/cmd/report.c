@@ -2,6 +2,7 @@
 #include "p2ptrace/command.h"
 #include "p2ptrace/groups.h"
 #include "p2ptrace/input.h"
+#include "p2ptrace/predictions.h"
 #include "p2ptrace/report.h"
 #include "p2ptrace/tally.h"
 
@@ -11,6 +12,7 @@
 
 struct report_options {
 	struct analysis_options analysis;
+	struct system_options system;
 	bool json, csv, histograms, timeline, counts;
 	const char *by, *sort, *columns;
 	uint64_t top, bins;
@@ -37,6 +39,9 @@ static const struct option_spec options[] = {
 	  .offset = offsetof(struct report_options, timeline) },
 	{ OPTION_U64, 0, "bins", "N", "stretches of the timeline (default 30)",
 	  .offset = offsetof(struct report_options, bins) },
+	{ .kind = OPTION_GROUP,
+	  .group = prediction_option_table,
+	  .offset = offsetof(struct report_options, system) },
 	{ OPTION_FLAG, 0, "json", NULL, "one JSON object (schema p2ptrace.report/1)",
 	  .offset = offsetof(struct report_options, json) },
 	{ OPTION_FLAG, 0, "csv", NULL, "one table as CSV: map types, --by's or the timeline",
@@ -204,7 +209,8 @@ static int run(int argc, char **argv, struct p2p_error *err)
 	if (!analysis)
 		return -1;
 	if (!report_make(&report, analysis, err)) {
-		status = print(&report, &given, err);
+		if (!predictions_add(&report, &given.system, err))
+			status = print(&report, &given, err);
 		report_free(&report);
 	}
 	analysis_free(analysis);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "p2ptrace/predictions.h"
 #include "p2ptrace/report.h"
 #include "p2ptrace/tally.h"
 #include "p2ptrace/text.h"
@@ -145,6 +146,21 @@ static void print_table(const struct table *table, FILE *out, size_t top)
 	table_print_text(table, out, top);
 }
 
+/* Devices of which the tree knows nothing are not worth a line each. */
+static void print_predictions(const struct predictions *predictions, FILE *out, size_t top)
+{
+	struct table table = { prediction_columns, predictions->pairs,
+			       predictions->count - predictions->absent,
+			       sizeof(*predictions->pairs), NULL };
+
+	print_table(&table, out, top);
+	if (predictions->absent)
+		fprintf(out,
+			"%snote: the PCI tree does not have the devices of %zu of %zu pairs: "
+			"nothing is predicted of them\n",
+			table.row_count ? "" : "\n", predictions->absent, predictions->count);
+}
+
 void report_print_text(const struct report *report, FILE *out, size_t top)
 {
 	struct table tables[] = {
@@ -163,6 +179,8 @@ void report_print_text(const struct report *report, FILE *out, size_t top)
 			    out);
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		print_table(&tables[i], out, top);
+	if (report->predictions)
+		print_predictions(report->predictions, out, top);
 	print_outstanding(report, out);
 }
 

@@ -17,6 +17,22 @@ static const void *field(const struct column *column, const void *row)
 	return (const char *)row + column->offset;
 }
 
+/* NULL when it is not known. */
+static const char *text_of(const struct column *column, const void *row)
+{
+	const char *text;
+
+	if (column->kind == CELL_TEXT)
+		return *(const char *const *)field(column, row);
+	text = field(column, row);
+	return *text ? text : NULL;
+}
+
+static bool is_text(const struct column *column)
+{
+	return column->kind == CELL_TEXT || column->kind == CELL_CHARS;
+}
+
 static bool is_histogram(enum cell_kind kind)
 {
 	return kind >= CELL_HISTOGRAM;
@@ -65,7 +81,8 @@ void table_cell_text(const struct column *column, const void *row, char to[CELL_
 	snprintf(to, CELL_BYTES_MAX, "-");
 	switch (column->kind) {
 	case CELL_TEXT:
-		text = *(const char *const *)field(column, row);
+	case CELL_CHARS:
+		text = text_of(column, row);
 		if (text)
 			text_safe(to, CELL_BYTES_MAX, text);
 		return;
@@ -136,7 +153,8 @@ static const struct column *column_in(const struct table *table, const char *key
 
 bool column_is_one_number(const struct column *column)
 {
-	return column->kind != CELL_HISTOGRAM && column->kind != CELL_SUMMARY;
+	return column->kind != CELL_HISTOGRAM && column->kind != CELL_SUMMARY &&
+	       column->kind != CELL_OBJECT;
 }
 
 int table_check_wanted(const struct table *table, enum column_use use, struct p2p_error *err)
@@ -159,6 +177,18 @@ int table_check_wanted(const struct table *table, enum column_use use, struct p2
 	return 0;
 }
 
+static bool is_known_anywhere(const struct table *table, const struct column *column)
+{
+	char cell[CELL_BYTES_MAX];
+
+	for (size_t r = 0; r < table->row_count; r++) {
+		table_cell_text(column, (const char *)table->rows + r * table->row_bytes, cell);
+		if (strcmp(cell, "-") != 0)
+			return true;
+	}
+	return false;
+}
+
 /* The columns to show, in order. */
 static size_t choose_columns(const struct table *table, enum column_use use,
 			     const struct column *chosen[COLUMNS_MAX])
@@ -175,7 +205,9 @@ static size_t choose_columns(const struct table *table, enum column_use use,
 		at += length + (at[length] == ',');
 	}
 	for (const struct column *column = table->columns; !table->wanted && column->kind; column++)
-		if (column->use & use && count < COLUMNS_MAX)
+		if (column->use & use && count < COLUMNS_MAX &&
+		    (use != IN_TEXT || !(column->use & IF_KNOWN) ||
+		     is_known_anywhere(table, column)))
 			chosen[count++] = column;
 	return count;
 }
@@ -200,14 +232,13 @@ void table_print_text(const struct table *table, FILE *out, size_t limit)
 		}
 	}
 	for (size_t c = 0; c < count; c++)
-		print_padded(out, chosen[c]->heading, widths[c], chosen[c]->kind == CELL_TEXT,
+		print_padded(out, chosen[c]->heading, widths[c], is_text(chosen[c]),
 			     c + 1 == count);
 	for (size_t r = 0; r < rows; r++)
 		for (size_t c = 0; c < count; c++) {
 			table_cell_text(chosen[c], (const char *)table->rows + r * table->row_bytes,
 					cell);
-			print_padded(out, cell, widths[c], chosen[c]->kind == CELL_TEXT,
-				     c + 1 == count);
+			print_padded(out, cell, widths[c], is_text(chosen[c]), c + 1 == count);
 		}
 	if (rows < table->row_count)
 		fprintf(out, "... and %zu more (--top 0 shows all)\n", table->row_count - rows);
@@ -245,7 +276,8 @@ static void print_csv_cell(const struct column *column, const void *row, FILE *o
 
 	switch (column->kind) {
 	case CELL_TEXT:
-		text = *(const char *const *)field(column, row);
+	case CELL_CHARS:
+		text = text_of(column, row);
 		if (text)
 			table_print_csv_text(out, text);
 		return;
@@ -331,12 +363,21 @@ void json_histogram(struct json *json, const char *key, const struct histogram *
 
 static void json_cell(struct json *json, const struct column *column, const void *row)
 {
+	const struct cell_object *object;
 	int64_t signed_number;
 	uint64_t number;
 
 	switch (column->kind) {
 	case CELL_TEXT:
-		json_text(json, column->key, *(const char *const *)field(column, row));
+	case CELL_CHARS:
+		json_text(json, column->key, text_of(column, row));
+		return;
+	case CELL_OBJECT:
+		object = *(const struct cell_object *const *)field(column, row);
+		if (object)
+			object->print(json, column->key, object);
+		else
+			json_null(json, column->key);
 		return;
 	case CELL_NUMBER:
 		signed_number = *(const int64_t *)field(column, row);
@@ -384,9 +425,9 @@ void table_print_json(const struct table *table, struct json *json, const char *
 
 int table_compare(const struct column *column, const void *row, const void *other)
 {
-	if (column->kind == CELL_TEXT) {
-		const char *a = *(const char *const *)field(column, row);
-		const char *b = *(const char *const *)field(column, other);
+	if (is_text(column)) {
+		const char *a = text_of(column, row);
+		const char *b = text_of(column, other);
 
 		return strcmp(a ? a : "", b ? b : "");
 	}

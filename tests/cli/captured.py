@@ -69,6 +69,11 @@ class Tree:
         return run(self.command(*arguments), status, **more)
 
 
+def run_bytes(command):
+    """What a program writes that is no text."""
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+
+
 def run(command, status=0, **more):
     done = subprocess.run(command, capture_output=True, check=False, timeout=60, text=True,
                           errors="backslashreplace", **more)

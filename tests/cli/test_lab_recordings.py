@@ -3,6 +3,8 @@
 
 import json
 import os
+import tarfile
+import tempfile
 import unittest
 
 import captured
@@ -62,6 +64,56 @@ class Recordings(unittest.TestCase):
         self.assertEqual(traffic["ios"], 0)
         self.assertGreaterEqual(report["failed"]["maps"], traffic["failed_ios"])
         self.assertIsNone(report["bus_addr_ratio"])
+
+    def check_prediction(self, name, result, agrees, finding, kind, dist):
+        """What the recording's own PCI tree says of its only pair."""
+        report, traffic, drives = self.load(name)
+        (pair,) = report["pairs"]
+        self.assertEqual((pair["client"], pair["provider"]), (drives["twin"], drives["twin16"]))
+        self.assertEqual(pair["predicted"], {"type": kind, "dist": dist, "agrees": agrees,
+                                             "result": result})
+        (pool,) = report["providers"]
+        self.assertEqual(pool["pool_bytes"], 16 << 20)
+        self.assertEqual(pair["bytes"], traffic["bytes"])
+        analyze = p2ptrace("analyze", "--json", os.path.join(FOLDER, name + ".dat"))
+        self.assertEqual(analyze["predicted"]["pairs"], 1)
+        return {found["id"]: found for found in analyze["findings"]}[finding]
+
+    def test_stale_cache(self):
+        """ACS was switched on after the kernel had calculated: it goes on directly."""
+        finding = self.check_prediction("stale", "stale cache", False, "stale-cache",
+                                        "NOT_SUPPORTED", 2)
+        self.assertIn("echo 0000:07:00.0 >/sys/bus/pci/drivers/nvme/bind", finding["remedy"])
+
+    def test_redirected(self):
+        """Below one port and through the host bridge; the capture tells which bridge does it."""
+        finding = self.check_prediction("redirected", "agrees", True, "redirected",
+                                        "THRU_HOST_BRIDGE", 2)
+        self.assertIn("0000:00:04.0: ACS redirect is on (RR CR)", finding["evidence"])
+        self.assertIn("pci=disable_acs_redir=0000:00:04.0", finding["remedy"])
+        self.assertIn("setpci -s 0000:00:04.0 ECAP_ACS+6.w=0000:002c", finding["remedy"])
+
+    def test_the_system_they_were_made_on(self):
+        path = os.path.join(FOLDER, "stale.dat")
+        rows = {(row["provider"], row["client"]): row["type"]
+                for row in p2ptrace("topo", "--json", "-i", path)["pairs"]}
+        self.assertEqual(rows["0000:03:00.0", "0000:04:00.0"], "BUS_ADDR")
+        self.assertEqual(rows["0000:07:00.0", "0000:07:00.1"], "NOT_SUPPORTED")
+        explained = p2ptrace("explain", "--json", "-i", path, "nvme4", "nvme5n1")
+        self.assertEqual(explained["blockers"][0]["device"], "0000:00:04.0")
+        deltas = p2ptrace("stat", "--json", "-i", path)["deltas"]
+        self.assertEqual(deltas["total_mappings"], 8)
+
+    def test_another_tree(self):
+        """--root sets a recording beside any tree; what the file brings along is not used."""
+        with tempfile.TemporaryDirectory() as folder:
+            with tarfile.open(os.path.join(FOLDER, "plain-root.tar.xz")) as tar:
+                tar.extractall(folder)
+            for name, result in (("stale", "agrees"), ("redirected", "stale cache"),
+                                 ("direct", "agrees"), ("refused", "agrees")):
+                (pair,) = p2ptrace("report", "--json", "--root", folder,
+                                   os.path.join(FOLDER, name + ".dat"))["pairs"]
+                self.assertEqual(pair["predicted"]["result"], result, name)
 
     def test_held(self):
         _, traffic, drives = self.load("held")

@@ -40,11 +40,18 @@ def check(r):
     names = r.json("drives.json")
     redirected = "NOT_SUPPORTED" if r.machine.cpu == "intel" else "THRU_HOST_BRIDGE"
     wanted = {"direct": "BUS_ADDR", "stale": "BUS_ADDR", "redirected": redirected, "again": "BUS_ADDR"}
-    changes = {}
+    changes, results = {}, {}
     for name, kind in wanted.items():
-        _, trace = agree.one_pair(r, name, (names.get("twin"), names.get("twin16"), kind, 2),
+        report, trace = agree.one_pair(r, name, (names.get("twin"), names.get("twin16"), kind, 2),
                                   r.json(f"{name}.json"))
+        results[name] = [row["predicted"]["result"] for row in report.get("pairs", [])][-1]
         changes[name] = [(e["type"], e["old"], e["dist"]) for e in trace.of("p2p_map_type_change")]
+    # The recordings brought their PCI trees along.
+    r.equal("predicted beside observed", results, {
+        "direct": "agrees", "stale": "stale cache", "redirected": "agrees", "again": "agrees"})
+    stale = r.p2ptrace("analyze", "--json", "stale.dat")
+    r.true("analyze names the stale cache",
+           "stale-cache" in [finding["id"] for finding in stale.get("findings", [])])
     r.equal("type calculations", changes, {
         "direct": [("BUS_ADDR", "UNKNOWN", 2)],
         "stale": [],

@@ -14,6 +14,8 @@ RECORDINGS = {
     "refused": ("pairs", "intel", "far-near64"),
     "bridge": ("pairs", "amd", "far-near64"),
     "held": ("holding", "intel", "held"),
+    "stale": ("acs", "intel", "stale"),
+    "redirected": ("acs", "amd", "redirected"),
 }
 # name -> (scenario, machine) whose snapshot of sysfs is kept, for --root DIR
 SNAPSHOTS = {"plain-root": ("pairs", "intel"), "acs-root": ("acs", "intel")}
