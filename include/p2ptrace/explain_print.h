@@ -7,20 +7,9 @@
 #ifndef P2PTRACE_EXPLAIN_PRINT_H
 #define P2PTRACE_EXPLAIN_PRINT_H
 
-#include "p2ptrace/blocker.h"
-#include "p2ptrace/boot_args.h"
-#include "p2ptrace/pci_system.h"
+#include <stdio.h>
 
-struct explanation {
-	const struct pci_system *system;
-	const struct pci_device *provider, *client; /* with details */
-	struct verdict verdict;
-	struct blocker *blockers;
-	size_t blocker_count;
-	struct boot_note *notes;
-	size_t note_count;
-	bool colour;
-};
+#include "p2ptrace/explanation.h"
 
 void explain_print_text(const struct explanation *pair, FILE *out);
 /* 0, or -1 with `err`. */

@@ -214,10 +214,10 @@ void live_snapshot_free(struct live_snapshot *snapshot);
  * it holds (may be NULL). */
 int live_write(struct live *live, const char *path, uint64_t *events, struct p2p_error *err);
 
-/* Why a pair has its path, in words as explain has them; *text is malloc'd, NULL where
- * the machine's topology is not known. */
-int live_explain(struct live *live, const char *client, const char *provider, char **text,
-		 struct p2p_error *err);
+/* Why a pair has its path, in words as explain has them, with their colours, in lines of
+ * `width` columns; *text is malloc'd, NULL where the machine's topology is not known. */
+int live_explain(struct live *live, const char *client, const char *provider, size_t width,
+		 char **text, struct p2p_error *err);
 
 /* ---- without a screen (src/output/live_text.c, live_json.c) ---- */
 

@@ -88,26 +88,22 @@ bool machine_has_counters(const struct live_machine *machine)
 
 /* ---- why a pair has its path ---- */
 
-static int explain(const struct live_machine *machine, struct pci_device *provider,
-		   struct pci_device *client, FILE *out)
+static int explain(const struct live_machine *machine, struct pci_device *devices[2], size_t width,
+		   FILE *out, struct p2p_error *err)
 {
-	const struct topology *topology = &machine->system.topology;
-	struct explanation pair = { &machine->system, provider, client, .colour = false };
-	int result;
+	struct explanation pair;
+	int result = explanation_make(&pair, &machine->system, devices[0], devices[1], err);
 
-	topology_details(topology, provider);
-	topology_details(topology, client);
-	rule_decide(&machine->system.rule, provider, client, &pair.verdict);
-	result = blockers_find(&machine->system.rule, provider, client, &pair.verdict,
-			       &pair.blockers, &pair.blocker_count);
+	pair.colour = true;
+	pair.width = width;
 	if (!result)
 		explain_print_text(&pair, out);
-	free(pair.blockers);
+	explanation_free(&pair);
 	return result;
 }
 
-int live_explain(struct live *live, const char *client, const char *provider, char **text,
-		 struct p2p_error *err)
+int live_explain(struct live *live, const char *client, const char *provider, size_t width,
+		 char **text, struct p2p_error *err)
 {
 	const struct live_machine *machine = &live->machine;
 	struct pci_device *devices[2];
@@ -126,11 +122,12 @@ int live_explain(struct live *live, const char *client, const char *provider, ch
 	out = open_memstream(text, &size);
 	if (!out)
 		return p2p_fail(err, "no memory");
-	result = explain(machine, devices[0], devices[1], out);
-	result |= ferror(out) | fclose(out);
+	result = explain(machine, devices, width, out, err);
+	if (ferror(out) | fclose(out))
+		result = p2p_fail(err, "no memory");
 	if (!result)
 		return 0;
 	free(*text);
 	*text = NULL;
-	return p2p_fail(err, "no memory");
+	return -1;
 }

@@ -9,10 +9,11 @@
 
 enum { LINE = 90 };
 
-static void print_wrapped(FILE *out, const char *lead, const char *text)
+static void print_wrapped(const struct explanation *pair, FILE *out, const char *lead,
+			  const char *text)
 {
 	fputs(lead, out);
-	wrap_print(out, text, strlen(lead), LINE);
+	wrap_print(out, text, strlen(lead), pair->width ? pair->width : LINE);
 }
 
 /* ---- the two devices ---- */
@@ -69,8 +70,8 @@ static void print_verdict(const struct explanation *pair, FILE *out)
 	if (verdict->distance >= 0)
 		fprintf(out, ", distance %d", verdict->distance);
 	fprintf(out, " (rule of kernel %s)\n", system_kernel(pair->system, kernel, sizeof(kernel)));
-	print_wrapped(out, "          ", meanings[verdict->type]);
-	print_wrapped(out, "          ",
+	print_wrapped(pair, out, "          ", meanings[verdict->type]);
+	print_wrapped(pair, out, "          ",
 		      verdict_why(&pair->system->rule, pair->provider, pair->client, verdict, why,
 				  sizeof(why)));
 }
@@ -141,11 +142,11 @@ static void print_blockers(const struct explanation *pair, FILE *out)
 					: "what blocks the direct path");
 		snprintf(lead, sizeof(lead), "  %zu. ", i + 1);
 		fprintf(out, "%s%s\n", lead, blocker->device);
-		print_wrapped(out, "     why: ", blocker->reason);
+		print_wrapped(pair, out, "     why: ", blocker->reason);
 		if (i && !strcmp(blocker->fix, blocker[-1].fix))
 			fputs("     fix: the same\n", out);
 		else
-			print_wrapped(out, "     fix: ", blocker->fix);
+			print_wrapped(pair, out, "     fix: ", blocker->fix);
 		if (*blocker->trial)
 			fprintf(out, "     try: %s\n     undo: %s\n", blocker->trial,
 				blocker->undo);
@@ -158,7 +159,7 @@ static void print_rebind(const struct explanation *pair, FILE *out)
 
 	if (!*pair->provider->driver || strpbrk(pair->provider->driver, " ;'\"\\$`"))
 		return;
-	print_wrapped(out, lead,
+	print_wrapped(pair, out, lead,
 		      "The kernel keeps a pair's type once it was asked: after a trial with setpci "
 		      "unbind and bind the provider's driver (its users must be gone):");
 	fprintf(out, "    echo %s > /sys/bus/pci/drivers/", pair->provider->name);
@@ -181,7 +182,7 @@ static void print_parameters(const struct explanation *pair, FILE *out)
 	if (*blocker_config_acs(rule, pair->provider, pair->client, &pair->verdict, text,
 				sizeof(text)))
 		fprintf(out, "    or, from kernel 6.11 on: %s\n", text);
-	print_wrapped(out, "  warning: ", blocker_isolation_warning);
+	print_wrapped(pair, out, "  warning: ", blocker_isolation_warning);
 	print_rebind(pair, out);
 }
 
@@ -197,5 +198,5 @@ void explain_print_text(const struct explanation *pair, FILE *out)
 	if (pair->note_count)
 		fputc('\n', out);
 	for (size_t i = 0; i < pair->note_count; i++)
-		print_wrapped(out, "note: ", pair->notes[i].text);
+		print_wrapped(pair, out, "note: ", pair->notes[i].text);
 }

@@ -150,10 +150,11 @@ static void write_recording(struct screen *screen)
 static void explain(struct screen *screen)
 {
 	const struct ui_subject *subject = &screen->ui.subject;
+	size_t width = (size_t)screen->ui.width - 1;
 	struct p2p_error err = { 0 };
 	char *text = NULL;
 
-	if (live_explain(screen->live, subject->client, subject->provider, &text, &err))
+	if (live_explain(screen->live, subject->client, subject->provider, width, &text, &err))
 		text = strdup(err.text);
 	ui_explained(&screen->ui, &screen->shot, text);
 }
