@@ -24,14 +24,30 @@
 struct output {
 	const char *path; /* as given */
 	const char *name; /* its last component */
+	const char *hidden; /* the same, or what stands for it in the names of files before */
 	int dir;
 	bool unnamed; /* "-" */
+	char *own_path; /* malloc'd: what the three point to, NULL: they are the caller's */
 	char stem[64]; /* what the names of this recording's files have in common */
 };
 
 /* Refuses what a recording must not replace: links, directories, devices. */
 int output_open(struct output *output, const char *path, struct p2p_error *err);
 void output_close(struct output *output);
+
+/*
+ * Another recording beside `first`, a piece of the same: ".YYYYMMDDHHMMSSNN" of the local
+ * time, with hundredths of a second, behind its name, a moment later when there is such a
+ * file.  output_date() does that to the name alone, so that hidden files keep theirs.
+ */
+int output_open_dated(struct output *output, const struct output *first, struct p2p_error *err);
+int output_date(struct output *output, struct p2p_error *err);
+
+/* Another of the same name. */
+int output_open_again(struct output *output, const struct output *first, struct p2p_error *err);
+
+/* Gives a file of one output to another. */
+int output_move(const struct output *output, const char *part, const struct output *to);
 
 /* Only opens the directory, to look at files that are there; the stem is the caller's to
  * fill. */

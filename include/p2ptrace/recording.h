@@ -43,6 +43,7 @@ struct recording {
 	uint64_t start, stop; /* of the recording, else of the first and last event */
 	bool filtered; /* beginnings were selected while recording */
 	bool flight_recorder;
+	uint64_t piece; /* of a recording in several files, from 1; 0: it is one file */
 	bool recovered; /* cut off: the end is missing */
 	uint64_t missed; /* events that probes missed */
 	struct {

@@ -19,7 +19,7 @@
  * The plan says where the pages of each CPU are being moved to.  Moved pages are
  * cut out of their file (they read as zeros) only once they have arrived.
  *
- * Source: src/trace/recover_remains.c (finding, reading); src/session/sidecar.c writes
+ * Source: src/trace/recover_remains.c (finding, reading), recover_pieces.c; src/session/sidecar.c writes
  */
 #ifndef P2PTRACE_REMAINS_H
 #define P2PTRACE_REMAINS_H
@@ -89,6 +89,11 @@ struct remains {
 int remains_open(struct remains *remains, const char *path, size_t *others, struct p2p_error *err);
 void remains_close(struct remains *remains);
 
+/* The pieces of a recording to `path` ("PATH.YYYYMMDDHHMMSSNN", see output.h) that were cut
+ * off, oldest first: malloc'd paths in *pieces, malloc'd.  Their number, 0 also without
+ * memory. */
+size_t remains_pieces(const char *path, char ***pieces);
+
 /* Removes every file of them; for good. */
 void remains_remove(const struct remains *remains);
 
@@ -104,5 +109,8 @@ enum remains_found { REMAINS_NONE, REMAINS_LIVE, REMAINS_DEAD };
 /* Whether there are remains of a recording to `path`: newer than the file itself when
  * that is there, and of a recorder that is gone, or only of one that still runs. */
 enum remains_found remains_look(const char *path);
+
+/* Whether any piece of such a recording has some. */
+enum remains_found remains_look_for_pieces(const char *path);
 
 #endif

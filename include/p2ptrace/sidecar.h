@@ -13,7 +13,7 @@
 
 #include "p2ptrace/error.h"
 
-struct recorder;
+struct piece;
 struct write_lane;
 
 struct sidecar {
@@ -22,18 +22,18 @@ struct sidecar {
 	size_t state_size;
 };
 
-/* Writes meta and locks it.  The recorder has its session and its metadata, and has
- * made no other file yet. */
-int sidecar_open(struct recorder *recorder, struct p2p_error *err);
+/* Writes meta and locks it.  The recorder has its session and its metadata, the piece has
+ * its names, and has made no other file yet. */
+int sidecar_open(struct piece *piece, struct p2p_error *err);
 
 /* Writes state if anything changed.  What cannot be written is done without: the
  * recording itself does not suffer. */
-void sidecar_update(struct recorder *recorder);
+void sidecar_update(struct piece *piece);
 
 /* Writes where the pages of each lane are going to be moved; `part` becomes the file. */
-void sidecar_plan(struct recorder *recorder, const char *part, const struct write_lane *placed);
+void sidecar_plan(struct piece *piece, const char *part, const struct write_lane *placed);
 
 /* Removes both, the recording being whole; `keep`: only unlocks. */
-void sidecar_close(struct recorder *recorder, bool keep);
+void sidecar_close(struct piece *piece, bool keep);
 
 #endif

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * spool: ring-buffer pages to files, one thread and one file per CPU and instance.
+ * spool: ring-buffer pages to files, one thread per CPU and instance.
  *
  * A thread moves whole sub-buffers by splice(2) through a pipe: the kernel copies
  * them once, to the page cache, and no byte passes through this process.  It
  * wakes when the buffer is a quarter full or a second has passed.  When
  * tracing has stopped the partly filled last sub-buffer follows by read(2).
  *
+ * The files of all threads are a struct spool_files.  They can be changed for others
+ * while tracing goes on: every thread writes what is stamped up to a certain moment to
+ * the old file and everything later to the new one, splitting a sub-buffer where that
+ * moment lies within it.  No event is lost or doubled, and both sets are exact.
+ *
  * Every file begins with `head_room` free bytes, so that any of them can become
  * the recording itself; then come whole sub-buffers.
  *
- * Source: src/session/spool.c
+ * Source: src/session/spool.c (threads), src/session/spool_files.c
  */
 #ifndef P2PTRACE_SPOOL_H
 #define P2PTRACE_SPOOL_H
@@ -27,53 +32,94 @@
 /* Of the reader threads.  The best that is permitted, or what was asked for. */
 enum spool_priority { PRIORITY_BEST, PRIORITY_FIFO, PRIORITY_NICE, PRIORITY_NORMAL };
 
+struct spool_file {
+	int fd; /* -1: taken over, or not open */
+	char part[32]; /* its name, see output.h */
+	_Atomic uint64_t bytes; /* of pages, behind the head room */
+	unsigned char *rest; /* what had left the ring buffer and could not be written, malloc'd */
+	size_t rest_bytes;
+};
+
+/* One file for each lane of a spool. */
+struct spool_files {
+	const struct output *output;
+	uint64_t head_room;
+	struct spool_file *files;
+	size_t count;
+	bool keep; /* they stay when closed: they are all there is */
+};
+
 struct spool_lane {
 	struct spool *spool;
 	size_t instance; /* of the session */
 	unsigned int cpu;
 	int raw; /* trace_pipe_raw */
 	int pipe[2]; /* what was read and not yet written */
-	int file;
-	char part[32]; /* the file's name, see output.h */
+	struct spool_file *file;
+	struct spool_file *next; /* what follows it at the turn at hand; NULL: no turn */
+	int turn; /* eventfd: there is one */
+	bool halfway; /* a sub-buffer was read before it was full; splice(2) may refuse its rest */
 	pthread_t thread;
-	bool running;
-	_Atomic uint64_t bytes; /* of pages in the file, behind the head room */
+	bool running; /* has a thread that is not joined */
+	bool ended; /* its thread takes no more turns; under the spool's lock */
 	int error; /* errno of what ended it early, 0: none */
-	unsigned char *rest; /* what lay in the pipe then, malloc'd */
-	size_t rest_bytes;
 };
 
 struct spool {
 	const struct session *session;
-	const struct output *output;
 	enum spool_priority priority;
-	uint64_t head_room;
+	bool still; /* a flight recorder: the threads take pages only at turns and at the stop */
+	uint16_t stack_type; /* number of the records that belong to those before, 0: none */
 	struct spool_lane *lanes; /* instance by instance, CPUs ascending */
 	size_t lane_count;
 	int stop; /* eventfd: threads drain and end */
-	int enough; /* eventfd: readable once a thread ended early, or max_bytes are there */
+	int attention; /* eventfd: a thread ended early, or one of the limits is reached */
 	uint64_t max_bytes; /* of pages in all, 0: no end */
-	bool keep; /* the files stay when it is closed: they are all there is */
+	uint64_t turn_bytes; /* of pages since the last turn, 0: any number */
+	_Atomic uint64_t bytes, bytes_at_turn; /* of pages so far */
+	pthread_mutex_t lock;
+	pthread_cond_t turned;
+	size_t turning; /* lanes that have not taken the turn; under `lock` */
+	uint64_t turn_stamp; /* what is stamped later goes to the new files */
 };
+
+/* ---- spool_files.c ---- */
 
 /* The part (see output.h) of a lane, counted instance by instance. */
 void spool_part_name(const struct session *session, size_t lane, char part[32]);
 
+int spool_files_open(struct spool_files *files, const struct session *session,
+		     const struct output *output, uint64_t head_room, struct p2p_error *err);
+
+/* Closes and removes what is left; those whose `fd` is -1 were taken over. */
+void spool_files_close(struct spool_files *files);
+
+/* Bytes of pages in all of them. */
+uint64_t spool_files_bytes(const struct spool_files *files);
+
+/* Writes at the end of the file; what cannot be written is put to its rest, and the error
+ * returned. */
+int spool_file_write(struct spool_file *file, const unsigned char *bytes, size_t size);
+
+/* ---- spool.c ---- */
+
 /* Whether this process may have it, without keeping it. */
 int spool_check_priority(enum spool_priority priority, struct p2p_error *err);
 
-int spool_open(struct spool *spool, const struct session *session, const struct output *output,
-	       uint64_t head_room, struct p2p_error *err);
-int spool_start(struct spool *spool, struct p2p_error *err);
+int spool_open(struct spool *spool, const struct session *session, struct p2p_error *err);
+int spool_start(struct spool *spool, struct spool_files *files, struct p2p_error *err);
+
+/* From now on what is stamped after `stamp` goes to other files.  Returns when the former
+ * ones are complete.  The stamp is of a moment that has passed. */
+void spool_turn(struct spool *spool, struct spool_files *files, uint64_t stamp);
 
 /* Tracing must be off: takes what is left in the buffers and ends the threads. */
 void spool_stop(struct spool *spool);
-
-/* Closes and removes what is left; lanes whose `file` is -1 were taken over. */
 void spool_close(struct spool *spool);
 
-/* Bytes of pages written so far. */
-uint64_t spool_bytes(const struct spool *spool);
+/* Whether there is enough in all, or since the last turn. */
+bool spool_is_full(const struct spool *spool);
+bool spool_wants_turn(const struct spool *spool);
 
 /* The first lane that ended early, NULL when none did. */
 const struct spool_lane *spool_failure(const struct spool *spool);

@@ -11,6 +11,8 @@
 #ifndef P2PTRACE_STACKS_H
 #define P2PTRACE_STACKS_H
 
+#include <stdint.h>
+
 #include "p2ptrace/error.h"
 #include "p2ptrace/instance.h"
 #include "p2ptrace/source.h"
@@ -19,6 +21,9 @@
  * instance.  Fails where the kernel has no such trigger. */
 int stacks_enable(const struct instance *instance, const struct source *source,
 		  struct p2p_error *err);
+
+/* The number of kernel_stack records in the ring buffer, 0: not known. */
+uint16_t stacks_record_type(const struct tracefs *tracefs);
 
 /* The functions of the kernel and its modules, as lines of /proc/kallsyms; malloc'd.
  * NULL when the kernel hides their addresses from us, or without memory. */

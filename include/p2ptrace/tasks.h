@@ -23,6 +23,8 @@ struct task {
 	uint32_t tid; /* 0: free slot */
 	uint32_t tgid; /* 0: not known */
 	char name[16]; /* "": not known */
+	bool alive; /* a process that lived when /proc was looked through */
+	uint64_t start; /* of such a one: clock ticks since boot */
 };
 
 struct tasks {
@@ -37,13 +39,17 @@ void tasks_poll(struct tasks *tasks, const struct tracefs *tracefs);
  * and that takes time in proportion to pid_max. */
 void tasks_read_tgids(struct tasks *tasks, const struct tracefs *tracefs);
 
-/*
- * Looks through /proc once: gaps are filled, and living processes go to `alive`
- * as lines of the private option.  `boot_offset` makes a stamp of a time since
- * boot (see trace_clock_boot_offset()); without `ns` no stamp is told.  False
- * when /proc cannot be read.
- */
-bool tasks_scan(struct tasks *tasks, int64_t boot_offset, bool ns, FILE *alive);
+/* Looks through /proc once: gaps are filled, and living processes marked.  False when
+ * that is not possible or not complete. */
+bool tasks_scan(struct tasks *tasks);
+
+/* The living as lines of the private option.  `boot_offset` makes a stamp of a time since
+ * boot (see trace_clock_boot_offset()); without `ns` no stamp is told. */
+void tasks_write_alive(const struct tasks *tasks, int64_t boot_offset, bool ns, FILE *to);
+
+/* Keeps the living only, and marks none of them: a recording in pieces that goes on for
+ * days does not name in each all that ever ran. */
+void tasks_forget(struct tasks *tasks);
 
 /* "TID NAME\n" for every task with a name, as trace-cmd's saved_cmdlines. */
 void tasks_write_names(const struct tasks *tasks, FILE *to);

@@ -197,6 +197,15 @@ static int compare_tgid(const void *key, const void *row)
 	return tgid < living->tgid ? -1 : tgid > living->tgid;
 }
 
+/* Where a recording goes on in another file, those that lived just before the turn are told
+ * as well: the last events of those that did not live to see it know better. */
+static bool left_before_turn(const struct recording *recording, const struct living *living,
+			     const struct process_slot *slot, uint64_t stamp)
+{
+	return recording->piece && slot->used && slot->exited && slot->exit_stamp >= stamp &&
+	       living->start != INT64_MIN && living->start <= (int64_t)slot->exit_stamp;
+}
+
 enum liveness processes_liveness(const struct processes *processes, uint32_t tgid, uint64_t stamp)
 {
 	const struct recording *recording = processes->recording;
@@ -214,7 +223,8 @@ enum liveness processes_liveness(const struct processes *processes, uint32_t tgi
 		if (living->start != INT64_MIN && living->start > START_SLACK &&
 		    (uint64_t)(living->start - START_SLACK) > stamp)
 			return LIVENESS_GONE;
-		return LIVENESS_ALIVE;
+		return left_before_turn(recording, living, slot, stamp) ? LIVENESS_GONE
+									: LIVENESS_ALIVE;
 	}
 	/* A thread of a process that is not known may be one of the living's. */
 	if (recording->liveness && slot->used && slot->known_tgid)

@@ -34,6 +34,7 @@ static const struct {
 	{ PRIVATE_KERNEL, "kernel" },
 	{ PRIVATE_MACHINE, "machine" },
 	{ PRIVATE_CMDLINE, "kernel command line" },
+	{ PRIVATE_PIECE, "piece of the recording" },
 	{ PRIVATE_SOURCE, "event source" },
 	{ PRIVATE_SYSTEM, "event system" },
 	{ PRIVATE_FILTER_PID, "recorded only pids" },

@@ -30,6 +30,30 @@ static int parse_priority(void *field, const char *value, struct p2p_error *err)
 	return p2p_fail_usage(err, "'%s' is no priority (best, fifo, nice, none)", value);
 }
 
+/* "signal", a size with a unit (B, K, M, G) or a time with one (s, m, h, d), as perf takes
+ * them: M and m are not the same. */
+static int parse_switch(void *field, const char *value, struct p2p_error *err)
+{
+	struct rotation *rotation = field;
+	size_t length = strlen(value);
+	char unit = length ? value[length - 1] : '\0';
+	uint64_t *limit = strchr("BKMG", unit) ? &rotation->bytes : &rotation->ns;
+
+	rotation->on = true;
+	if (!strcmp(value, "signal") || !strcmp(value, "SIGUSR2"))
+		return 0;
+	if (!unit || !strchr("BKMGsmhd", unit) ||
+	    (limit == &rotation->bytes ? text_parse_size(value, 1, limit, err)
+				       : text_parse_duration(value, limit, err)) ||
+	    !*limit)
+		return p2p_fail_usage(
+			err,
+			"'%s' is no signal (SIGUSR2), size (100M: B, K, M, G) or time "
+			"(30m: s, m, h, d)",
+			value);
+	return 0;
+}
+
 #define AT(field) offsetof(struct recorder_options, field)
 
 static const struct option_spec record_options[] = {
@@ -39,6 +63,11 @@ static const struct option_spec record_options[] = {
 	  .offset = AT(duration_ns) },
 	{ OPTION_SIZE, 0, "max-size", "SIZE", "record until there are so many bytes (500M, 4G)",
 	  .offset = AT(max_bytes), .unit = 1 },
+	{ OPTION_CALL, 0, "switch-output", "WHEN",
+	  "go on in another file: SIGUSR2, after 100M or after 30m", .offset = AT(rotation),
+	  .parse = parse_switch },
+	{ OPTION_U64, 0, "rotate", "N", "of such files keep the newest N",
+	  .offset = AT(rotation.keep) },
 	{ OPTION_STRING, 'p', "pid", "PID,...", "what these processes and their children begin",
 	  .offset = AT(pids) },
 	{ OPTION_STRING, 'P', "provider", "NAME,...", "what begins with these providers' memory",
@@ -81,10 +110,25 @@ static void show_progress(const struct recorder_progress *now)
 {
 	char events[32], bytes[16], lost[32];
 
+	if (now->ended) {
+		fprintf(stderr, "\rmaking the file: %s of %s moved\033[K",
+			text_bytes(lost, sizeof(lost), now->moved),
+			text_bytes(bytes, sizeof(bytes), now->bytes));
+		return;
+	}
+
 	fprintf(stderr, "\r%" PRIu64 " s  %s events  %s  %s lost\033[K",
 		now->elapsed_ns / 1000000000u, text_count(events, sizeof(events), now->events),
 		text_bytes(bytes, sizeof(bytes), now->bytes),
 		text_count(lost, sizeof(lost), now->lost));
+}
+
+static void show_written(const char *path)
+{
+	char name[4096];
+
+	fprintf(stderr, "%sp2ptrace: wrote %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "",
+		text_safe(name, sizeof(name), path));
 }
 
 static void show_losses(const struct recorder_summary *summary)
@@ -105,19 +149,22 @@ static void show_losses(const struct recorder_summary *summary)
 static void show_summary(const struct recorder_options *options,
 			 const struct recorder_summary *summary)
 {
-	char events[32], bytes[16], lost[32], time[16], name[4096], command[256];
+	char events[32], bytes[16], lost[32], time[16], name[4096], command[256], files[64] = "";
 
 	if (summary->workload[0])
 		fprintf(stderr, "p2ptrace: '%s' %s\n",
 			text_safe(command, sizeof(command), options->command[0]),
 			summary->workload);
-	if (!summary->written)
+	if (!summary->files)
 		return;
-	fprintf(stderr, "p2ptrace: recorded %s event%s (%s) in %s to %s; %s lost\n",
+	if (options->rotation.on)
+		snprintf(files, sizeof(files), "%" PRIu64 " file%s ", summary->files,
+			 summary->files == 1 ? "" : "s");
+	fprintf(stderr, "p2ptrace: recorded %s event%s (%s) in %s to %s%s; %s lost\n",
 		text_count(events, sizeof(events), summary->total.events),
 		summary->total.events == 1 ? "" : "s",
 		text_bytes(bytes, sizeof(bytes), summary->total.bytes),
-		text_duration(time, sizeof(time), summary->total.elapsed_ns),
+		text_duration(time, sizeof(time), summary->total.elapsed_ns), files,
 		strcmp(options->output, "-") ? text_safe(name, sizeof(name), options->output)
 					     : "standard output",
 		summary->total.lost ? text_count(lost, sizeof(lost), summary->total.lost)
@@ -127,8 +174,26 @@ static void show_summary(const struct recorder_options *options,
 
 /* ---- the command ---- */
 
+#define DEFAULT_TURN_BYTES (256u << 20)
+
+/* --rotate alone has a size, or it would keep nothing but the last file. */
+static int check_rotation(struct recorder_options *options, struct p2p_error *err)
+{
+	struct rotation *rotation = &options->rotation;
+
+	if (rotation->keep && !rotation->on) {
+		rotation->on = true;
+		rotation->bytes = DEFAULT_TURN_BYTES;
+	}
+	if (rotation->on && !strcmp(options->output, "-"))
+		return p2p_fail_usage(err, "-o - is one file: no --switch-output, no --rotate");
+	return 0;
+}
+
 static int check_options(struct recorder_options *options, struct p2p_error *err)
 {
+	if (check_rotation(options, err))
+		return -1;
 	if (options->file_version != 6 && options->file_version != 7)
 		return p2p_fail_usage(err, "--file-version: 6 or 7");
 	if (options->user && !options->command)
@@ -143,12 +208,14 @@ static int check_options(struct recorder_options *options, struct p2p_error *err
 static int record(struct recorder_options *options, struct p2p_error *err)
 {
 	bool terminal = isatty(STDERR_FILENO);
+	const struct recorder_watch watch = { .progress = terminal ? show_progress : NULL,
+					      .written = show_written };
 	struct recorder_summary summary;
 	int result;
 
 	if (check_options(options, err))
 		return -1;
-	result = recorder_run(options, terminal ? show_progress : NULL, &summary, err);
+	result = recorder_run(options, &watch, &summary, err);
 	if (terminal)
 		fputs("\r\033[K", stderr);
 	show_summary(options, &summary);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "p2ptrace/command.h"
 #include "p2ptrace/input.h"
 #include "p2ptrace/recover.h"
+#include "p2ptrace/remains.h"
 #include "p2ptrace/text.h"
 
 struct recover_options {
@@ -37,12 +39,41 @@ static void tell(const char *path, const struct recovery *recovery)
 			recovery->others, recovery->others == 1 ? "" : "s");
 }
 
+static int recover_one(const char *path, const char *output, struct p2p_error *err)
+{
+	struct recovery recovery;
+
+	if (recover(path, output, &recovery, err))
+		return -1;
+	tell(output, &recovery);
+	return 0;
+}
+
+/* Of a recording in several files, those that were cut off. */
+static int recover_pieces(const char *path, const char *output, struct p2p_error *err)
+{
+	char **pieces;
+	size_t count = remains_pieces(path, &pieces);
+	int result = 0;
+
+	if (count > 1 && output)
+		result = p2p_fail_usage(err,
+					"-o: %zu files of this recording were cut off (%s ...)",
+					count, pieces[0]);
+	for (size_t i = 0; i < count; i++) {
+		if (!result)
+			result = recover_one(pieces[i], output ? output : pieces[i], err);
+		free(pieces[i]);
+	}
+	free(pieces);
+	return result;
+}
+
 static int run_recover(int argc, char **argv, struct p2p_error *err)
 {
 	struct recover_options options = { NULL };
-	struct recovery recovery;
 	const char *path;
-	int count;
+	int count, result;
 	char **words;
 
 	if (options_parse(argc, argv, recover_options, false, &options, &words, &count, err))
@@ -53,10 +84,11 @@ static int run_recover(int argc, char **argv, struct p2p_error *err)
 	if (options.output && !strcmp(options.output, "-"))
 		return p2p_fail_usage(err, "-o -: what is recovered goes to a file");
 	path = count ? words[0] : INPUT_DEFAULT;
-	if (recover(path, options.output ? options.output : path, &recovery, err))
-		return -1;
-	tell(options.output ? options.output : path, &recovery);
-	return P2P_OK;
+	if (remains_look(path) == REMAINS_NONE && remains_look_for_pieces(path) == REMAINS_DEAD)
+		result = recover_pieces(path, options.output, err);
+	else
+		result = recover_one(path, options.output ? options.output : path, err);
+	return result ? -1 : P2P_OK;
 }
 
 const struct command cmd_recover = {

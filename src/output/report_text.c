@@ -109,7 +109,7 @@ static void print_ratio(double ratio, uint64_t succeeded, uint64_t failed, FILE 
 	fputc('\n', out);
 }
 
-static void print_outstanding(const struct report *report, FILE *out)
+static void print_outstanding(const struct report *report, bool goes_on, FILE *out)
 {
 	char count[32], bytes[32];
 
@@ -130,7 +130,8 @@ static void print_outstanding(const struct report *report, FILE *out)
 	if (report->open_allocs | report->open_maps)
 		fputs(" ('p2ptrace leaks' lists them)\n", out);
 	if (report->orphan_frees | report->orphan_unmaps)
-		fprintf(out, "begun before the recording: %" PRIu64 " frees, %" PRIu64 " unmaps\n",
+		fprintf(out, "begun before %s: %" PRIu64 " frees, %" PRIu64 " unmaps\n",
+			goes_on ? "this piece of the recording" : "the recording",
 			report->orphan_frees, report->orphan_unmaps);
 	if (report->failed_allocs)
 		fprintf(out, "failed allocations: %" PRIu64 "\n", report->failed_allocs);
@@ -181,7 +182,7 @@ void report_print_text(const struct report *report, FILE *out, size_t top)
 		print_table(&tables[i], out, top);
 	if (report->predictions)
 		print_predictions(report->predictions, out, top);
-	print_outstanding(report, out);
+	print_outstanding(report, report->analysis->recording.piece > 1, out);
 }
 
 void tally_print_text(const struct tally *tally, const struct analysis *analysis, FILE *out)

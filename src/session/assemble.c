@@ -66,10 +66,9 @@ static void free_moved(int fd, off_t *freed, off_t until, size_t page)
 }
 
 /* Returns the bytes moved; fewer than asked for when the disk is full (errno). */
-static uint64_t move_pages(int from, uint64_t first, int to, uint64_t end, uint64_t bytes,
-			   size_t page)
+static uint64_t move_pages(struct piece *piece, int from, int to, uint64_t end, uint64_t bytes)
 {
-	off_t at = (off_t)first, to_at = (off_t)end, freed = at;
+	off_t at = (off_t)piece->files.head_room, to_at = (off_t)end, freed = at;
 	uint64_t left = bytes;
 
 	while (left) {
@@ -80,7 +79,8 @@ static uint64_t move_pages(int from, uint64_t first, int to, uint64_t end, uint6
 		if (moved <= 0)
 			break;
 		left -= (uint64_t)moved;
-		free_moved(from, &freed, at, page);
+		piece->moved += (uint64_t)moved;
+		free_moved(from, &freed, at, piece->recorder->session.page_size);
 	}
 	return bytes - left;
 }
@@ -89,12 +89,12 @@ static uint64_t move_pages(int from, uint64_t first, int to, uint64_t end, uint6
 
 /* Writes what a failed lane had read from the kernel and could not write: once more,
  * now that the ballast is gone.  Returns how much of it is in the file. */
-static size_t write_rest(const struct spool_lane *lane, uint64_t end)
+static size_t write_rest(const struct spool_file *lane, uint64_t end)
 {
 	size_t done = 0;
 
 	while (done < lane->rest_bytes) {
-		ssize_t written = pwrite(lane->file, lane->rest + done, lane->rest_bytes - done,
+		ssize_t written = pwrite(lane->fd, lane->rest + done, lane->rest_bytes - done,
 					 (off_t)(end + done));
 
 		if (written <= 0)
@@ -121,11 +121,11 @@ static uint64_t count_torn(int fd, uint64_t at, size_t there, const unsigned cha
 }
 
 /* Leaves whole sub-buffers in the lane and counts the others as not saved. */
-static void settle_lane(struct recorder *recorder, size_t index)
+static void settle_lane(struct piece *piece, size_t index)
 {
-	struct spool_lane *lane = &recorder->spool.lanes[index];
-	size_t page = recorder->session.page_size;
-	uint64_t end = recorder->spool.head_room + lane->bytes;
+	struct spool_file *lane = &piece->files.files[index];
+	size_t page = piece->recorder->session.page_size;
+	uint64_t end = piece->files.head_room + lane->bytes;
 	size_t done = write_rest(lane, end), left = lane->rest_bytes - done;
 	const unsigned char *rest = lane->rest + done;
 	size_t torn = (lane->bytes + done) % page;
@@ -134,169 +134,191 @@ static void settle_lane(struct recorder *recorder, size_t index)
 	if (torn) {
 		size_t skip = left < page - torn ? left : page - torn;
 
-		recorder->unsaved[index] +=
-			count_torn(lane->file, end + done - torn, torn, rest, skip, page);
+		piece->unsaved[index] +=
+			count_torn(lane->fd, end + done - torn, torn, rest, skip, page);
 		rest += skip;
 		left -= skip;
 	}
 	for (; left; rest += page, left -= left < page ? left : page)
-		recorder->unsaved[index] += count_events(rest, left < page ? left : page);
+		piece->unsaved[index] += count_events(rest, left < page ? left : page);
 }
 
-static size_t largest_lane(const struct spool *spool)
+static size_t largest_lane(const struct spool_files *files)
 {
 	size_t largest = 0;
 
-	for (size_t i = 1; i < spool->lane_count; i++)
-		if (spool->lanes[i].bytes > spool->lanes[largest].bytes)
+	for (size_t i = 1; i < files->count; i++)
+		if (files->files[i].bytes > files->files[largest].bytes)
 			largest = i;
 	return largest;
 }
 
+static unsigned int cpu_of(const struct piece *piece, size_t lane)
+{
+	const struct session *session = &piece->recorder->session;
+
+	return session->cpus[lane % session->cpu_count];
+}
+
 /* Places the pages of all lanes but `stays` (one that lies in the file already) behind
  * `end`.  Returns the new end. */
-static uint64_t place(const struct recorder *recorder, uint64_t end, size_t stays,
+static uint64_t place(const struct piece *piece, uint64_t end, size_t stays,
 		      struct write_lane *placed)
 {
-	const struct spool *spool = &recorder->spool;
+	const struct spool_files *files = &piece->files;
 
-	for (size_t i = 0; i < spool->lane_count; i++) {
-		const struct spool_lane *lane = &spool->lanes[i];
-
-		placed[i] = (struct write_lane){ lane->cpu, end, lane->bytes };
+	for (size_t i = 0; i < files->count; i++) {
+		placed[i] = (struct write_lane){ cpu_of(piece, i), end, files->files[i].bytes };
 		if (i == stays)
-			placed[i].offset = spool->head_room;
+			placed[i].offset = files->head_room;
 		else
-			end += lane->bytes;
+			end += placed[i].bytes;
 	}
 	return end;
 }
 
 /* Moves them there.  What does not fit leaves a hole, which takes no room. */
-static void gather(struct recorder *recorder, int to, size_t stays, struct write_lane *placed)
+static void gather(struct piece *piece, int to, size_t stays, struct write_lane *placed)
 {
-	const struct spool *spool = &recorder->spool;
-	size_t page = recorder->session.page_size;
+	size_t page = piece->recorder->session.page_size;
+	uint64_t head_room = piece->files.head_room;
 
-	for (size_t i = 0; i < spool->lane_count; i++) {
-		const struct spool_lane *lane = &spool->lanes[i];
-		uint64_t moved;
+	for (size_t i = 0; i < piece->files.count; i++) {
+		const struct spool_file *lane = &piece->files.files[i];
+		uint64_t bytes = lane->bytes, moved;
 
 		if (i == stays)
 			continue;
-		moved = move_pages(lane->file, spool->head_room, to, placed[i].offset, lane->bytes,
-				   page);
+		moved = move_pages(piece, lane->fd, to, placed[i].offset, bytes);
 		moved -= moved % page;
-		if (moved < lane->bytes)
-			recorder->unsaved[i] += count_in_file(lane->file, spool->head_room + moved,
-							      lane->bytes - moved, page);
+		if (moved < bytes)
+			piece->unsaved[i] +=
+				count_in_file(lane->fd, head_room + moved, bytes - moved, page);
 		placed[i].bytes = moved;
 	}
 }
 
-static void set_buffers(const struct recorder *recorder, const struct write_lane *placed,
+static void set_buffers(const struct piece *piece, const struct write_lane *placed,
 			struct write_buffer *buffers, struct trace_metadata *metadata)
 {
-	size_t cpus = recorder->session.cpu_count;
+	const struct session *session = &piece->recorder->session;
 
-	for (size_t i = 0; i < recorder->session.instance_count; i++)
-		buffers[i] =
-			(struct write_buffer){ session_buffer_names[i], placed + i * cpus, cpus };
+	for (size_t i = 0; i < session->instance_count; i++)
+		buffers[i] = (struct write_buffer){ session_buffer_names[i],
+						    placed + i * session->cpu_count,
+						    session->cpu_count };
 	metadata->buffers = buffers;
-	metadata->buffer_count = recorder->session.instance_count;
+	metadata->buffer_count = session->instance_count;
 }
 
 /* ---- the two versions ---- */
 
-static int assemble7(struct recorder *recorder, struct write_lane *placed, struct p2p_error *err)
+static void gather7(struct piece *piece)
+{
+	struct spool_file *base = &piece->files.files[largest_lane(&piece->files)];
+	size_t stays = (size_t)(base - piece->files.files);
+
+	piece->base = base;
+	piece->end = place(piece, piece->files.head_room + base->bytes, stays, piece->placed);
+	sidecar_plan(piece, base->part, piece->placed);
+	gather(piece, base->fd, stays, piece->placed);
+}
+
+static int assemble7(struct piece *piece, struct p2p_error *err)
 {
 	struct write_buffer buffers[SESSION_INSTANCES];
+	struct spool_file *base = piece->base;
 	struct trace_metadata metadata;
-	size_t base_index = largest_lane(&recorder->spool);
-	struct spool_lane *base = &recorder->spool.lanes[base_index];
-	uint64_t end = recorder->head_room + base->bytes;
 
-	end = place(recorder, end, base_index, placed);
-	sidecar_plan(recorder, base->part, placed);
-	gather(recorder, base->file, base_index, placed);
-	if (metadata_fill(recorder, &metadata, err))
+	if (metadata_fill(piece, &metadata, err))
 		return -1;
-	set_buffers(recorder, placed, buffers, &metadata);
-	if (ftruncate(base->file, (off_t)end))
-		return p2p_fail_errno(err, "-o %s", recorder->output.path);
-	if (trace_write7(base->file, &metadata, end, err) ||
-	    output_publish(&recorder->output, base->part, base->file, err))
+	set_buffers(piece, piece->placed, buffers, &metadata);
+	if (ftruncate(base->fd, (off_t)piece->end))
+		return p2p_fail_errno(err, "-o %s", piece->output.path);
+	if (trace_write7(base->fd, &metadata, piece->end, err) ||
+	    output_publish(&piece->output, base->part, base->fd, err))
 		return -1;
-	close(base->file);
-	base->file = -1;
+	close(base->fd);
+	base->fd = -1;
 	return 0;
 }
 
-static int write_head6(int fd, const char *head, size_t size, struct p2p_error *err)
-{
-	if (pwrite(fd, head, size, 0) == (ssize_t)size)
-		return 0;
-	return p2p_fail_errno(err, "cannot write the file's metadata");
-}
-
-static int write6(struct recorder *recorder, int fd, struct write_lane *placed,
-		  struct p2p_error *err)
+static int build_head6(struct piece *piece, char **head, size_t *size, struct p2p_error *err)
 {
 	struct write_buffer buffers[SESSION_INSTANCES];
-	size_t size, page = recorder->session.page_size;
 	struct trace_metadata metadata;
+
+	if (metadata_fill(piece, &metadata, err))
+		return -1;
+	set_buffers(piece, piece->placed, buffers, &metadata);
+	return trace_build6(&metadata, head, size, err);
+}
+
+static int gather6(struct piece *piece, struct p2p_error *err)
+{
+	size_t size, page = piece->recorder->session.page_size;
+	char *head;
+
+	if (build_head6(piece, &head, &size, err))
+		return -1;
+	free(head);
+	piece->whole = output_create(&piece->output, "whole", err);
+	if (piece->whole < 0)
+		return -1;
+	/* Room for numbers that become known, and longer, only when the pages lie. */
+	size += 64 * piece->files.count;
+	piece->end = place(piece, (size + page - 1) / page * page, SIZE_MAX, piece->placed);
+	sidecar_plan(piece, "whole", piece->placed);
+	gather(piece, piece->whole, SIZE_MAX, piece->placed);
+	return 0;
+}
+
+static int assemble6(struct piece *piece, struct p2p_error *err)
+{
+	size_t size;
 	char *head;
 	int result;
 
-	if (metadata_fill(recorder, &metadata, err))
+	if (build_head6(piece, &head, &size, err))
 		return -1;
-	set_buffers(recorder, placed, buffers, &metadata);
-	if (trace_build6(&metadata, &head, &size, err))
-		return -1;
+	result = pwrite(piece->whole, head, size, 0) == (ssize_t)size
+			 ? 0
+			 : p2p_fail_errno(err, "cannot write the file's metadata");
 	free(head);
-	/* Room for numbers that become known, and longer, only when the pages lie. */
-	size += 64 * recorder->spool.lane_count;
-	place(recorder, (size + page - 1) / page * page, SIZE_MAX, placed);
-	sidecar_plan(recorder, "whole", placed);
-	gather(recorder, fd, SIZE_MAX, placed);
-	if (metadata_fill(recorder, &metadata, err))
-		return -1;
-	set_buffers(recorder, placed, buffers, &metadata);
-	if (trace_build6(&metadata, &head, &size, err))
-		return -1;
-	result = write_head6(fd, head, size, err);
-	free(head);
-	return result;
+	return result ? result : output_publish(&piece->output, "whole", piece->whole, err);
 }
 
-static int assemble6(struct recorder *recorder, struct write_lane *placed, struct p2p_error *err)
+/* All pages into one file, once. */
+static int gather_pages(struct piece *piece, struct p2p_error *err)
 {
-	int fd = output_create(&recorder->output, "whole", err);
-	int result;
+	int result = 0;
 
-	if (fd < 0)
-		return -1;
-	result = write6(recorder, fd, placed, err);
-	if (!result)
-		result = output_publish(&recorder->output, "whole", fd, err);
-	close(fd);
-	return result;
-}
-
-int assemble(struct recorder *recorder, struct p2p_error *err)
-{
-	struct write_lane *placed = calloc(recorder->spool.lane_count, sizeof(*placed));
-	int result;
-
-	if (!placed)
+	if (piece->placed)
+		return 0;
+	piece->placed = calloc(piece->files.count, sizeof(*piece->placed));
+	if (!piece->placed)
 		return p2p_fail(err, "no memory");
-	for (size_t i = 0; i < recorder->spool.lane_count; i++)
-		settle_lane(recorder, i);
-	result = recorder->options->file_version == 6 ? assemble6(recorder, placed, err)
-						      : assemble7(recorder, placed, err);
-	free(placed);
-	/* It has its name: nothing is left to recover. */
+	for (size_t i = 0; i < piece->files.count; i++)
+		settle_lane(piece, i);
+	if (piece->recorder->options->file_version == 6)
+		result = gather6(piece, err);
+	else
+		gather7(piece);
 	if (!result)
-		sidecar_close(recorder, false);
-	return result;
+		return 0;
+	free(piece->placed);
+	piece->placed = NULL;
+	return -1;
+}
+
+int assemble(struct piece *piece, struct p2p_error *err)
+{
+	piece->tries++;
+	if (gather_pages(piece, err) ||
+	    (piece->recorder->options->file_version == 6 ? assemble6(piece, err)
+							 : assemble7(piece, err)))
+		return -1;
+	/* It has its name: nothing is left to recover. */
+	sidecar_close(piece, false);
+	return 0;
 }

@@ -22,7 +22,6 @@ struct metadata_texts {
 	struct write_format *formats; /* their texts are ours */
 	size_t format_count;
 	char uname[5 * sizeof(((struct utsname *)0)->sysname)];
-	char *private_text;
 };
 
 /* ---- from the instance ---- */
@@ -132,23 +131,26 @@ void metadata_release(struct recorder *recorder)
 	free(texts->formats);
 	free(texts->header_page);
 	free(texts->header_event);
-	free(texts->private_text);
 	free(texts);
 	recorder->texts = NULL;
 }
 
 /* ---- the private option ---- */
 
-static void add_time(FILE *to, const struct session *session)
+static void add_time(FILE *to, const struct piece *piece)
 {
-	private_add(to, PRIVATE_CLOCK, "%s", session->clock.name);
-	private_add(to, PRIVATE_CLOCK_NS, "%d", session->clock.ns);
-	if (session->start)
-		private_add(to, PRIVATE_START, "%" PRIu64, session->start);
-	if (session->stop)
-		private_add(to, PRIVATE_STOP, "%" PRIu64, session->stop);
-	if (session->start && session->clock.ns)
-		private_add(to, PRIVATE_WALL_OFFSET, "%" PRId64, session->wall_offset);
+	const struct trace_clock *clock = &piece->recorder->session.clock;
+
+	private_add(to, PRIVATE_CLOCK, "%s", clock->name);
+	private_add(to, PRIVATE_CLOCK_NS, "%d", clock->ns);
+	if (piece->start)
+		private_add(to, PRIVATE_START, "%" PRIu64, piece->start);
+	if (piece->stop)
+		private_add(to, PRIVATE_STOP, "%" PRIu64, piece->stop);
+	if (piece->start && clock->ns)
+		private_add(to, PRIVATE_WALL_OFFSET, "%" PRId64, piece->wall_offset);
+	if (piece->number)
+		private_add(to, PRIVATE_PIECE, "%u", piece->number);
 }
 
 static void add_source(FILE *to, const struct recorder *recorder)
@@ -160,10 +162,9 @@ static void add_source(FILE *to, const struct recorder *recorder)
 	for (int kind = KIND_NONE + 1; kind < KIND_P2P_COUNT; kind++)
 		if (source->has[kind])
 			private_add(to, PRIVATE_EVENT, "%s", event_kind_names[kind]);
-	private_add(to, PRIVATE_FLIGHT_RECORDER, "0");
+	private_add(to, PRIVATE_FLIGHT_RECORDER, "%d", recorder->spool.still);
 	if (recorder->options->session.stacks)
 		private_add(to, PRIVATE_STACKS, "1");
-	private_add(to, PRIVATE_MISSED, "%" PRIu64, recorder->missed);
 }
 
 static void add_filters(FILE *to, const struct recorder_options *options)
@@ -198,52 +199,62 @@ static void add_host(FILE *to)
 	free(command_line);
 }
 
-static void add_losses(FILE *to, const struct recorder *recorder)
+static void add_losses(FILE *to, const struct piece *piece)
 {
-	if (!recorder->unsaved)
-		return;
-	for (size_t i = 0; i < recorder->spool.lane_count; i++)
-		if (recorder->unsaved[i])
+	const struct session *session = &piece->recorder->session;
+
+	private_add(to, PRIVATE_MISSED, "%" PRIu64, piece->missed);
+	for (size_t i = 0; i < piece->files.count; i++)
+		if (piece->unsaved[i])
 			private_add(to, PRIVATE_UNSAVED, "%u %" PRIu64,
-				    recorder->spool.lanes[i].cpu, recorder->unsaved[i]);
+				    session->cpus[i % session->cpu_count], piece->unsaved[i]);
 }
 
-static int build_private(struct recorder *recorder, struct p2p_error *err)
+/* Threads, and who lives: at the end as it was then, else what is known so far. */
+static void add_tasks(FILE *to, const struct piece *piece)
 {
-	struct metadata_texts *texts = recorder->texts;
+	if (!piece->recorder->session.pids_global)
+		return;
+	if (!piece->ended) {
+		tasks_write_tgids(&piece->recorder->tasks, to);
+		return;
+	}
+	fputs(piece->tgids, to);
+	private_add(to, PRIVATE_LIVENESS, "%d", piece->liveness);
+	fputs(piece->alive, to);
+}
+
+static int build_private(struct piece *piece, struct p2p_error *err)
+{
+	const struct recorder *recorder = piece->recorder;
 	bool failed;
 	size_t size;
 	FILE *to;
 
-	free(texts->private_text);
-	texts->private_text = NULL;
-	to = open_memstream(&texts->private_text, &size);
+	free(piece->private_text);
+	piece->private_text = NULL;
+	to = open_memstream(&piece->private_text, &size);
 	if (!to)
 		return p2p_fail(err, "no memory");
 	private_add(to, PRIVATE_FORMAT, "%d", PRIVATE_OPTION_FORMAT);
 	private_add(to, PRIVATE_VERSION, "%s", P2PTRACE_VERSION);
-	add_time(to, &recorder->session);
+	add_time(to, piece);
 	add_source(to, recorder);
 	add_filters(to, recorder->options);
 	add_host(to);
-	add_losses(to, recorder);
-	if (recorder->session.pids_global) {
-		tasks_write_tgids(&recorder->tasks, to);
-		if (recorder->alive) {
-			private_add(to, PRIVATE_LIVENESS, "%d", recorder->liveness);
-			fputs(recorder->alive, to);
-		}
-	}
+	add_losses(to, piece);
+	add_tasks(to, piece);
 	failed = ferror(to);
 	return fclose(to) || failed ? p2p_fail(err, "no memory") : 0;
 }
 
-int metadata_fill(struct recorder *recorder, struct trace_metadata *metadata, struct p2p_error *err)
+int metadata_fill(struct piece *piece, struct trace_metadata *metadata, struct p2p_error *err)
 {
+	const struct recorder *recorder = piece->recorder;
 	const struct session *session = &recorder->session;
 	const struct metadata_texts *texts = recorder->texts;
 
-	if (build_private(recorder, err))
+	if (build_private(piece, err))
 		return -1;
 	*metadata = (struct trace_metadata){
 		.page_size = session->page_size,
@@ -251,15 +262,15 @@ int metadata_fill(struct recorder *recorder, struct trace_metadata *metadata, st
 		.header_event = texts->header_event,
 		.formats = texts->formats,
 		.format_count = texts->format_count,
-		.kallsyms = recorder->symbols,
-		.cmdlines = recorder->names,
+		.kallsyms = piece->symbols ? piece->symbols : recorder->symbols,
+		.cmdlines = piece->names,
 		.clock_text = session->clock.text,
 		.clock = session->clock.name,
 		.uname = texts->uname,
-		.cpu_stats = (const char *const *)recorder->stat_texts,
-		.cpu_stat_count = recorder->spool.lane_count,
-		.private_text = texts->private_text,
-		.captures = recorder->captures,
+		.cpu_stats = (const char *const *)piece->stat_texts,
+		.cpu_stat_count = piece->files.count,
+		.private_text = piece->private_text,
+		.captures = piece->captures,
 	};
 	return 0;
 }

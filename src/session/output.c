@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "p2ptrace/output.h"
@@ -13,7 +14,7 @@
 /* Names are ".NAME.STEM.PART". */
 static int part_name(const struct output *output, const char *part, char name[NAME_MAX + 1])
 {
-	int length = snprintf(name, NAME_MAX + 1, ".%s.%s.%s", output->name, output->stem, part);
+	int length = snprintf(name, NAME_MAX + 1, ".%s.%s.%s", output->hidden, output->stem, part);
 
 	if (length > NAME_MAX) {
 		errno = ENAMETOOLONG;
@@ -82,30 +83,34 @@ int output_locate(struct output *output, const char *path, struct p2p_error *err
 	const char *slash = strrchr(path, '/');
 
 	*output = (struct output){ .path = path, .name = slash ? slash + 1 : path, .dir = -1 };
+	output->hidden = output->name;
 	if (!*output->name || !strcmp(output->name, ".") || !strcmp(output->name, ".."))
 		return p2p_fail_usage(err, "-o %s: no file name", path);
 	return open_directory(output, err);
 }
 
-int output_open(struct output *output, const char *path, struct p2p_error *err)
+/* The names of its files before it has its own. */
+static int prepare_names(struct output *output, struct p2p_error *err)
 {
 	char name[NAME_MAX + 1];
 
+	if (output->unnamed)
+		return 0;
+	if (make_stem(output))
+		return p2p_fail_errno(err, "no random number for a file's name");
+	return part_name(output, "cpu999999-1", name) ? p2p_fail_errno(err, "-o %s", output->path)
+						      : 0;
+}
+
+int output_open(struct output *output, const char *path, struct p2p_error *err)
+{
 	if (!strcmp(path, "-")) {
-		*output = (struct output){ .path = path, .name = path, .dir = -1 };
+		*output = (struct output){ .path = path, .name = path, .hidden = path, .dir = -1 };
 		return open_unnamed(output, err);
 	}
 	if (output_locate(output, path, err))
 		return -1;
-	if (make_stem(output)) {
-		output_close(output);
-		return p2p_fail_errno(err, "no random number for a file's name");
-	}
-	if (part_name(output, "cpu999999-1", name)) {
-		output_close(output);
-		return p2p_fail_errno(err, "-o %s", path);
-	}
-	if (!check_replaceable(output, err))
+	if (!prepare_names(output, err) && !check_replaceable(output, err))
 		return 0;
 	output_close(output);
 	return -1;
@@ -116,6 +121,73 @@ void output_close(struct output *output)
 	if (output->dir >= 0)
 		close(output->dir);
 	output->dir = -1;
+	free(output->own_path);
+	output->own_path = NULL;
+}
+
+int output_open_again(struct output *output, const struct output *first, struct p2p_error *err)
+{
+	*output = *first;
+	output->own_path = NULL;
+	output->dir = fcntl(first->dir, F_DUPFD_CLOEXEC, 0);
+	if (output->dir < 0)
+		return p2p_fail_errno(err, "-o %s", first->path);
+	if (!prepare_names(output, err))
+		return 0;
+	output_close(output);
+	return -1;
+}
+
+/* PATH.YYYYMMDDHHMMSSNN of the local time and so many hundredths later. */
+static char *dated_path(const char *path, unsigned int later)
+{
+	struct timespec now;
+	struct tm parts;
+	char date[32];
+	char *dated;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	now.tv_nsec += later % 100 * 10000000L;
+	now.tv_sec += later / 100 + now.tv_nsec / 1000000000;
+	now.tv_nsec %= 1000000000;
+	if (!localtime_r(&now.tv_sec, &parts) ||
+	    !strftime(date, sizeof(date), "%Y%m%d%H%M%S", &parts) ||
+	    asprintf(&dated, "%s.%s%02d", path, date, (int)(now.tv_nsec / 10000000)) < 0)
+		return NULL;
+	return dated;
+}
+
+int output_date(struct output *output, struct p2p_error *err)
+{
+	const char *path = output->path;
+	struct stat there;
+
+	for (unsigned int later = 0;; later++) {
+		char *dated = dated_path(path, later);
+		const char *slash = dated ? strrchr(dated, '/') : NULL;
+
+		if (!dated)
+			return p2p_fail(err, "no memory");
+		output->name = slash ? slash + 1 : dated;
+		output->path = dated;
+		free(output->own_path);
+		output->own_path = dated;
+		if (fstatat(output->dir, output->name, &there, AT_SYMLINK_NOFOLLOW))
+			return 0;
+	}
+}
+
+int output_open_dated(struct output *output, const struct output *first, struct p2p_error *err)
+{
+	if (output_open_again(output, first, err))
+		return -1;
+	if (!output_date(output, err)) {
+		output->hidden = output->name;
+		if (!prepare_names(output, err))
+			return 0;
+	}
+	output_close(output);
+	return -1;
 }
 
 bool output_parse_part(const struct output *output, const char *file, char stem[64],
@@ -186,6 +258,15 @@ int output_replace(const struct output *output, const char *part, const char *re
 	if (part_name(output, part, name) || part_name(output, replaced, old))
 		return -1;
 	return renameat(output->dir, name, output->dir, old);
+}
+
+int output_move(const struct output *output, const char *part, const struct output *to)
+{
+	char name[NAME_MAX + 1], new_name[NAME_MAX + 1];
+
+	if (part_name(output, part, name) || part_name(to, part, new_name))
+		return -1;
+	return renameat(output->dir, name, to->dir, new_name);
 }
 
 static int write_to_stdout(int fd, struct p2p_error *err)

@@ -16,9 +16,9 @@ static void put(FILE *to, enum remains_key key, const char *word, const char *te
 	fprintf(to, "%s %s %zu\n%s\n", remains_key_names[key], word, strlen(text), text);
 }
 
-static void put_capture(FILE *to, const struct recorder *recorder, enum capture_moment moment)
+static void put_capture(FILE *to, const struct piece *piece, enum capture_moment moment)
 {
-	const struct capture_data *data = &recorder->captures[moment];
+	const struct capture_data *data = &piece->captures[moment];
 
 	if (!data->bytes)
 		return;
@@ -60,9 +60,9 @@ static bool finish(FILE *stream)
 
 /* ---- meta ---- */
 
-static void put_meta(FILE *to, const struct recorder *recorder,
-		     const struct trace_metadata *metadata)
+static void put_meta(FILE *to, const struct piece *piece, const struct trace_metadata *metadata)
 {
+	const struct recorder *recorder = piece->recorder;
 	const struct session *session = &recorder->session;
 
 	fputs(REMAINS_MAGIC, to);
@@ -77,7 +77,7 @@ static void put_meta(FILE *to, const struct recorder *recorder,
 	put(to, REMAINS_UNAME, "-", metadata->uname);
 	if (metadata->kallsyms)
 		put(to, REMAINS_KALLSYMS, "-", metadata->kallsyms);
-	put_capture(to, recorder, CAPTURE_START);
+	put_capture(to, piece, CAPTURE_START);
 	for (size_t i = 0; i < session->instance_count; i++)
 		put(to, REMAINS_BUFFER, "-", session_buffer_names[i]);
 	for (size_t i = 0; i < session->instance_count * session->cpu_count; i++) {
@@ -89,7 +89,7 @@ static void put_meta(FILE *to, const struct recorder *recorder,
 	}
 }
 
-static int write_meta(struct recorder *recorder, struct p2p_error *err)
+static int write_meta(struct piece *piece, struct p2p_error *err)
 {
 	struct trace_metadata metadata;
 	char *text = NULL;
@@ -97,60 +97,60 @@ static int write_meta(struct recorder *recorder, struct p2p_error *err)
 	FILE *stream;
 	int result = -1;
 
-	if (metadata_fill(recorder, &metadata, err))
+	if (metadata_fill(piece, &metadata, err))
 		return -1;
 	stream = open_memstream(&text, &size);
 	if (!stream)
 		return p2p_fail(err, "no memory");
-	put_meta(stream, recorder, &metadata);
+	put_meta(stream, piece, &metadata);
 	if (!finish(stream))
 		p2p_fail(err, "no memory");
-	else if (!write_all(recorder->sidecar.lock, text, size))
-		p2p_fail_errno(err, "-o %s: cannot write beside it", recorder->output.path);
+	else if (!write_all(piece->sidecar.lock, text, size))
+		p2p_fail_errno(err, "-o %s: cannot write beside it", piece->output.path);
 	else
 		result = 0;
 	free(text);
 	return result;
 }
 
-int sidecar_open(struct recorder *recorder, struct p2p_error *err)
+int sidecar_open(struct piece *piece, struct p2p_error *err)
 {
 	/* What has no name is gone with the recorder. */
-	if (recorder->output.unnamed)
+	if (piece->output.unnamed)
 		return 0;
-	recorder->sidecar.lock = output_create(&recorder->output, REMAINS_META, err);
-	if (recorder->sidecar.lock < 0)
+	piece->sidecar.lock = output_create(&piece->output, REMAINS_META, err);
+	if (piece->sidecar.lock < 0)
 		return -1;
 	/* Without locks (some network file systems) it only cannot be told who lives. */
-	if (flock(recorder->sidecar.lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+	if (flock(piece->sidecar.lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
 		return p2p_fail_errno(err, "-o %s: cannot lock a file beside it",
-				      recorder->output.path);
-	return write_meta(recorder, err);
+				      piece->output.path);
+	return write_meta(piece, err);
 }
 
 /* ---- state ---- */
 
 /* While it runs only the losses, so that nothing changes while nothing happens. */
-static void put_stats(FILE *to, const struct recorder *recorder, size_t index)
+static void put_stats(FILE *to, const struct piece *piece, size_t index)
 {
-	const struct session *session = &recorder->session;
-	unsigned int cpu = session->cpus[index % session->cpu_count];
+	const struct session *session = &piece->recorder->session;
 	struct ring_stats stats;
 	char text[160];
 
-	if (recorder->stat_texts && recorder->stat_texts[index]) {
-		put(to, REMAINS_STATS, "-", recorder->stat_texts[index]);
+	if (piece->ended) {
+		put(to, REMAINS_STATS, "-", piece->stat_texts[index]);
 		return;
 	}
-	session_stats(session, index / session->cpu_count, cpu, &stats, NULL);
+	piece_stats(piece, index, &stats);
 	snprintf(text, sizeof(text),
 		 "CPU: %u\noverrun: %" PRIu64 "\ncommit overrun: %" PRIu64
 		 "\ndropped events: %" PRIu64 "\n",
-		 cpu, stats.overrun, stats.commit_overrun, stats.dropped);
+		 session->cpus[index % session->cpu_count], stats.overrun, stats.commit_overrun,
+		 stats.dropped);
 	put(to, REMAINS_STATS, "-", text);
 }
 
-static void put_plan(FILE *to, const struct recorder *recorder, const char *part,
+static void put_plan(FILE *to, const struct piece *piece, const char *part,
 		     const struct write_lane *placed)
 {
 	char *lines = NULL;
@@ -159,86 +159,85 @@ static void put_plan(FILE *to, const struct recorder *recorder, const char *part
 
 	if (!text)
 		return;
-	for (size_t i = 0; i < recorder->spool.lane_count; i++)
+	for (size_t i = 0; i < piece->files.count; i++)
 		fprintf(text, "%" PRIu64 " %" PRIu64 "\n", placed[i].offset, placed[i].bytes);
 	if (!fclose(text))
 		put(to, REMAINS_PLAN, part, lines);
 	free(lines);
 }
 
-static bool put_names(FILE *to, const struct recorder *recorder)
+static bool put_names(FILE *to, const struct piece *piece)
 {
 	char *names = NULL;
 	size_t size;
 	FILE *text;
 
-	if (recorder->names) {
-		put(to, REMAINS_CMDLINES, "-", recorder->names);
+	if (piece->names) {
+		put(to, REMAINS_CMDLINES, "-", piece->names);
 		return true;
 	}
 	text = open_memstream(&names, &size);
 	if (!text)
 		return false;
-	tasks_write_names(&recorder->tasks, text);
+	tasks_write_names(&piece->recorder->tasks, text);
 	if (!fclose(text))
 		put(to, REMAINS_CMDLINES, "-", names);
 	free(names);
 	return true;
 }
 
-static bool make_state(struct recorder *recorder, const char *part, const struct write_lane *placed,
+static bool make_state(struct piece *piece, const char *part, const struct write_lane *placed,
 		       char **text, size_t *size)
 {
 	struct trace_metadata metadata;
 	struct p2p_error ignored;
 	FILE *to;
 
-	if (metadata_fill(recorder, &metadata, &ignored))
+	if (metadata_fill(piece, &metadata, &ignored))
 		return false;
 	to = open_memstream(text, size);
 	if (!to)
 		return false;
 	fputs(REMAINS_MAGIC, to);
 	put(to, REMAINS_PRIVATE, "-", metadata.private_text);
-	put_names(to, recorder);
-	put_capture(to, recorder, CAPTURE_END);
-	for (size_t i = 0; i < recorder->session.instance_count * recorder->session.cpu_count; i++)
-		put_stats(to, recorder, i);
+	put_names(to, piece);
+	put_capture(to, piece, CAPTURE_END);
+	for (size_t i = 0; i < piece->files.count; i++)
+		put_stats(to, piece, i);
 	if (part)
-		put_plan(to, recorder, part, placed);
+		put_plan(to, piece, part, placed);
 	return finish(to);
 }
 
 /* Beside the former one and then in its place: there is always a whole one. */
-static bool replace_state(const struct recorder *recorder, const char *text, size_t size)
+static bool replace_state(const struct piece *piece, const char *text, size_t size)
 {
 	static const char fresh[] = REMAINS_STATE "-new";
 	struct p2p_error ignored;
 	bool good;
 	int fd;
 
-	output_remove(&recorder->output, fresh);
-	fd = output_create(&recorder->output, fresh, &ignored);
+	output_remove(&piece->output, fresh);
+	fd = output_create(&piece->output, fresh, &ignored);
 	if (fd < 0)
 		return false;
 	good = write_all(fd, text, size);
 	close(fd);
-	return good && !output_replace(&recorder->output, fresh, REMAINS_STATE);
+	return good && !output_replace(&piece->output, fresh, REMAINS_STATE);
 }
 
-static void write_state(struct recorder *recorder, const char *part,
-			const struct write_lane *placed)
+static void write_state(struct piece *piece, const char *part, const struct write_lane *placed)
 {
-	struct sidecar *sidecar = &recorder->sidecar;
+	struct sidecar *sidecar = &piece->sidecar;
 	char *text = NULL;
 	size_t size;
 
 	if (sidecar->lock < 0)
 		return;
-	if (!make_state(recorder, part, placed, &text, &size) ||
+	if (!make_state(piece, part, placed, &text, &size) ||
 	    (sidecar->state && size == sidecar->state_size &&
 	     !memcmp(text, sidecar->state, size)) ||
-	    !replace_state(recorder, text, size)) {
+	    !replace_state(piece, text, size)) {
 		free(text);
 		return;
 	}
@@ -247,28 +246,28 @@ static void write_state(struct recorder *recorder, const char *part,
 	sidecar->state_size = size;
 }
 
-void sidecar_update(struct recorder *recorder)
+void sidecar_update(struct piece *piece)
 {
-	write_state(recorder, NULL, NULL);
+	write_state(piece, NULL, NULL);
 }
 
-void sidecar_plan(struct recorder *recorder, const char *part, const struct write_lane *placed)
+void sidecar_plan(struct piece *piece, const char *part, const struct write_lane *placed)
 {
-	write_state(recorder, part, placed);
+	write_state(piece, part, placed);
 }
 
-void sidecar_close(struct recorder *recorder, bool keep)
+void sidecar_close(struct piece *piece, bool keep)
 {
-	struct sidecar *sidecar = &recorder->sidecar;
+	struct sidecar *sidecar = &piece->sidecar;
 
 	free(sidecar->state);
 	sidecar->state = NULL;
 	if (sidecar->lock < 0)
 		return;
 	if (!keep) {
-		output_remove(&recorder->output, REMAINS_META);
-		output_remove(&recorder->output, REMAINS_STATE);
-		output_remove(&recorder->output, REMAINS_STATE "-new");
+		output_remove(&piece->output, REMAINS_META);
+		output_remove(&piece->output, REMAINS_STATE);
+		output_remove(&piece->output, REMAINS_STATE "-new");
 	}
 	close(sidecar->lock);
 	sidecar->lock = -1;

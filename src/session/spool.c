@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "p2ptrace/page_split.h"
 #include "p2ptrace/spool.h"
 
 #define PIPE_BYTES (1 << 20)
@@ -70,23 +71,25 @@ int spool_check_priority(enum spool_priority priority, struct p2p_error *err)
 /* Keeps what is in the pipe: it was taken from the ring buffer already. */
 static void save_rest(struct spool_lane *lane, size_t bytes)
 {
-	lane->rest = malloc(bytes);
-	while (lane->rest && lane->rest_bytes < bytes) {
-		ssize_t got = read(lane->pipe[0], lane->rest + lane->rest_bytes,
-				   bytes - lane->rest_bytes);
+	struct spool_file *file = lane->file;
+
+	file->rest = malloc(bytes);
+	while (file->rest && file->rest_bytes < bytes) {
+		ssize_t got = read(lane->pipe[0], file->rest + file->rest_bytes,
+				   bytes - file->rest_bytes);
 
 		if (got <= 0)
 			break;
-		lane->rest_bytes += (size_t)got;
+		file->rest_bytes += (size_t)got;
 	}
 }
 
 /* Wakes who waits for the end. */
-static int say_enough(const struct spool *spool)
+static int ask_for_attention(const struct spool *spool)
 {
 	const uint64_t one = 1;
 
-	return write(spool->enough, &one, sizeof(one)) == sizeof(one) ? 0 : errno;
+	return write(spool->attention, &one, sizeof(one)) == sizeof(one) ? 0 : errno;
 }
 
 static int fail_lane(struct spool_lane *lane, int error)
@@ -94,7 +97,7 @@ static int fail_lane(struct spool_lane *lane, int error)
 	int unsaid;
 
 	lane->error = error;
-	unsaid = say_enough(lane->spool);
+	unsaid = ask_for_attention(lane->spool);
 	if (unsaid)
 		lane->error = unsaid;
 	return -1;
@@ -104,7 +107,8 @@ static int fail_lane(struct spool_lane *lane, int error)
 static int empty_pipe(struct spool_lane *lane, size_t bytes)
 {
 	while (bytes) {
-		ssize_t moved = splice(lane->pipe[0], NULL, lane->file, NULL, bytes, SPLICE_F_MOVE);
+		ssize_t moved =
+			splice(lane->pipe[0], NULL, lane->file->fd, NULL, bytes, SPLICE_F_MOVE);
 
 		if (moved <= 0) {
 			int error = moved ? errno : EIO;
@@ -115,13 +119,70 @@ static int empty_pipe(struct spool_lane *lane, size_t bytes)
 			return fail_lane(lane, error);
 		}
 		bytes -= (size_t)moved;
-		lane->bytes += (size_t)moved;
+		lane->file->bytes += (size_t)moved;
 	}
 	return 0;
 }
 
+bool spool_is_full(const struct spool *spool)
+{
+	return spool->max_bytes && spool->bytes >= spool->max_bytes;
+}
+
+bool spool_wants_turn(const struct spool *spool)
+{
+	return spool->turn_bytes && spool->bytes - spool->bytes_at_turn >= spool->turn_bytes;
+}
+
+static void count_bytes(struct spool *spool, size_t bytes)
+{
+	spool->bytes += bytes;
+	if (spool_is_full(spool) || spool_wants_turn(spool))
+		ask_for_attention(spool);
+}
+
+/* A whole sub-buffer by read(2), full or not.  Returns 1, 0 when there is none, -1. */
+static int read_page(struct spool_lane *lane, unsigned char *page)
+{
+	size_t size = lane->spool->session->page_size;
+	ssize_t got;
+
+	do
+		got = read(lane->raw, page, size);
+	while (got < 0 && errno == EINTR);
+	if (got < 0 && errno != EAGAIN)
+		return fail_lane(lane, errno);
+	if (got <= 0)
+		return 0;
+	memset(page + got, 0, size - (size_t)got);
+	return 1;
+}
+
+static int write_page(struct spool_lane *lane, struct spool_file *file, const unsigned char *page)
+{
+	int error = spool_file_write(file, page, lane->spool->session->page_size);
+
+	if (error)
+		return fail_lane(lane, error);
+	count_bytes(lane->spool, lane->spool->session->page_size);
+	return 0;
+}
+
+/* Kernels before 6.1 do not splice what is left of a sub-buffer that was read before it
+ * was full, and say again and again that it is there. */
+static int take_rest_of_page(struct spool_lane *lane)
+{
+	unsigned char *page = malloc(lane->spool->session->page_size);
+	int result = page ? read_page(lane, page) : fail_lane(lane, ENOMEM);
+
+	if (result > 0)
+		result = write_page(lane, lane->file, page);
+	free(page);
+	return result;
+}
+
 /* Every full sub-buffer that is there. */
-static int take_full_pages(struct spool_lane *lane)
+static int take_full_pages(struct spool_lane *lane, bool ready)
 {
 	for (;;) {
 		ssize_t got = splice(lane->raw, NULL, lane->pipe[1], NULL, 16 * PIPE_BYTES,
@@ -132,73 +193,162 @@ static int take_full_pages(struct spool_lane *lane)
 		if (got < 0 && errno != EAGAIN)
 			return fail_lane(lane, errno);
 		if (got <= 0)
-			return 0;
+			return ready && lane->halfway ? take_rest_of_page(lane) : 0;
+		lane->halfway = false;
 		if (empty_pipe(lane, (size_t)got))
 			return -1;
-		if (lane->spool->max_bytes && spool_bytes(lane->spool) >= lane->spool->max_bytes)
-			say_enough(lane->spool);
+		count_bytes(lane->spool, (size_t)got);
 	}
-}
-
-static int write_all(struct spool_lane *lane, const unsigned char *bytes, size_t size)
-{
-	while (size) {
-		ssize_t written = write(lane->file, bytes, size);
-
-		if (written <= 0) {
-			lane->rest = malloc(size);
-			if (lane->rest)
-				memcpy(lane->rest, bytes, lane->rest_bytes = size);
-			return fail_lane(lane, written ? errno : EIO);
-		}
-		bytes += written;
-		size -= (size_t)written;
-		lane->bytes += (size_t)written;
-	}
-	return 0;
 }
 
 /* What splice leaves: sub-buffers that are not full. */
 static void take_tail(struct spool_lane *lane)
 {
-	size_t page = lane->spool->session->page_size;
-	unsigned char *buffer = malloc(page);
-	ssize_t got;
+	unsigned char *page = malloc(lane->spool->session->page_size);
 
-	while (buffer && (got = read(lane->raw, buffer, page)) > 0) {
-		memset(buffer + got, 0, page - (size_t)got);
-		if (write_all(lane, buffer, page))
+	while (page && read_page(lane, page) > 0)
+		if (write_page(lane, lane->file, page))
 			break;
+	free(page);
+}
+
+/* ---- changing the files ---- */
+
+/* Both sides of the sub-buffer in which the moment of the turn lies.  When one cannot be
+ * written the other is kept with it. */
+static int write_sides(struct spool_lane *lane, const unsigned char *page,
+		       const unsigned char *later)
+{
+	size_t size = lane->spool->session->page_size;
+
+	if (!write_page(lane, lane->file, page))
+		return write_page(lane, lane->next, later);
+	spool_file_write(lane->file, later, size);
+	return -1;
+}
+
+/* Everything up to the moment to the old file.  It need not wait for a sub-buffer to be
+ * filled: what is there is read, and once something later has come, or nothing, the
+ * old file is complete. */
+static int take_until_turn(struct spool_lane *lane, unsigned char *page, unsigned char *later)
+{
+	const struct spool *spool = lane->spool;
+	int got;
+
+	while ((got = read_page(lane, page)) > 0) {
+		lane->halfway = true;
+		switch (page_split(page, spool->session->page_size, spool->turn_stamp,
+				   spool->stack_type, later)) {
+		case PAGE_UNTIL:
+			if (write_page(lane, lane->file, page))
+				return -1;
+			break;
+		case PAGE_LATER:
+			return write_page(lane, lane->next, page);
+		case PAGE_SPLIT:
+			return write_sides(lane, page, later);
+		}
 	}
-	free(buffer);
+	return got;
+}
+
+/* Under the lock. */
+static void end_turn(struct spool_lane *lane)
+{
+	if (!lane->next)
+		return;
+	lane->file = lane->next;
+	lane->next = NULL;
+	if (!--lane->spool->turning)
+		pthread_cond_signal(&lane->spool->turned);
+}
+
+static int take_turn(struct spool_lane *lane)
+{
+	size_t size = lane->spool->session->page_size;
+	unsigned char *pages = malloc(2 * size);
+	uint64_t count;
+	int result;
+
+	if (read(lane->turn, &count, sizeof(count)) != sizeof(count)) {
+		free(pages);
+		return 0;
+	}
+	result = pages ? take_until_turn(lane, pages, pages + size) : fail_lane(lane, ENOMEM);
+	free(pages);
+	if (result)
+		return -1;
+	pthread_mutex_lock(&lane->spool->lock);
+	end_turn(lane);
+	pthread_mutex_unlock(&lane->spool->lock);
+	return 0;
+}
+
+enum { POLL_RAW, POLL_STOP, POLL_TURN };
+
+static void run_until_stop(struct spool_lane *lane)
+{
+	struct pollfd events[] = {
+		[POLL_RAW] = { .fd = lane->spool->still ? -1 : lane->raw, .events = POLLIN },
+		[POLL_STOP] = { .fd = lane->spool->stop, .events = POLLIN },
+		[POLL_TURN] = { .fd = lane->turn, .events = POLLIN },
+	};
+
+	while (!(events[POLL_STOP].revents & POLLIN)) {
+		if (poll(events, 3, lane->spool->still ? -1 : WAKE_MS) < 0 && errno != EINTR) {
+			fail_lane(lane, errno);
+			return;
+		}
+		if (events[POLL_TURN].revents & POLLIN && take_turn(lane))
+			return;
+		if (!lane->spool->still && take_full_pages(lane, events[POLL_RAW].revents & POLLIN))
+			return;
+	}
+	take_tail(lane);
 }
 
 static void *run_lane(void *argument)
 {
 	struct spool_lane *lane = argument;
-	struct pollfd events[] = { { .fd = lane->raw, .events = POLLIN },
-				   { .fd = lane->spool->stop, .events = POLLIN } };
+	char name[16];
 
+	snprintf(name, sizeof(name), "reader/%u", lane->cpu);
+	pthread_setname_np(pthread_self(), name);
 	take_priority(lane->spool->priority);
-	while (!(events[1].revents & POLLIN)) {
-		if (poll(events, 2, WAKE_MS) < 0 && errno != EINTR) {
-			fail_lane(lane, errno);
-			return NULL;
-		}
-		if (take_full_pages(lane))
-			return NULL;
-	}
-	take_tail(lane);
+	run_until_stop(lane);
+	/* Nobody shall wait for a turn that it does not take. */
+	pthread_mutex_lock(&lane->spool->lock);
+	lane->ended = true;
+	end_turn(lane);
+	pthread_mutex_unlock(&lane->spool->lock);
 	return NULL;
 }
 
-/* ---- all of them ---- */
-
-void spool_part_name(const struct session *session, size_t lane, char part[32])
+void spool_turn(struct spool *spool, struct spool_files *files, uint64_t stamp)
 {
-	snprintf(part, 32, "cpu%u-%zu", session->cpus[lane % session->cpu_count],
-		 lane / session->cpu_count);
+	const uint64_t one = 1;
+
+	pthread_mutex_lock(&spool->lock);
+	spool->turn_stamp = stamp;
+	for (size_t i = 0; i < spool->lane_count; i++) {
+		struct spool_lane *lane = &spool->lanes[i];
+
+		if (lane->ended) {
+			lane->file = &files->files[i];
+			continue;
+		}
+		lane->next = &files->files[i];
+		spool->turning++;
+		if (write(lane->turn, &one, sizeof(one)) != sizeof(one))
+			p2p_warn("cannot wake a reader");
+	}
+	while (spool->turning)
+		pthread_cond_wait(&spool->turned, &spool->lock);
+	spool->bytes_at_turn = spool->bytes;
+	pthread_mutex_unlock(&spool->lock);
 }
+
+/* ---- all of them ---- */
 
 static int open_lane(struct spool *spool, struct spool_lane *lane, struct p2p_error *err)
 {
@@ -209,28 +359,25 @@ static int open_lane(struct spool *spool, struct spool_lane *lane, struct p2p_er
 				  O_RDONLY | O_NONBLOCK, err);
 	if (lane->raw < 0)
 		return -1;
-	if (pipe2(lane->pipe, O_CLOEXEC))
+	lane->turn = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (lane->turn < 0 || pipe2(lane->pipe, O_CLOEXEC))
 		return p2p_fail_errno(err, "cannot make a pipe");
 	/* Unprivileged users have a limit; smaller pipes only cost more calls. */
 	fcntl(lane->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
-	lane->file = output_create(spool->output, lane->part, err);
-	if (lane->file < 0)
-		return -1;
-	if (lseek(lane->file, (off_t)spool->head_room, SEEK_SET) < 0)
-		return p2p_fail_errno(err, "-o %s: cannot seek", spool->output->path);
 	return 0;
 }
 
-int spool_open(struct spool *spool, const struct session *session, const struct output *output,
-	       uint64_t head_room, struct p2p_error *err)
+int spool_open(struct spool *spool, const struct session *session, struct p2p_error *err)
 {
 	size_t count = session->instance_count * session->cpu_count;
 
-	*spool = (struct spool){ .session = session, .output = output, .head_room = head_room };
+	*spool = (struct spool){ .session = session,
+				 .lock = PTHREAD_MUTEX_INITIALIZER,
+				 .turned = PTHREAD_COND_INITIALIZER };
 	spool->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	spool->enough = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	spool->attention = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	spool->lanes = calloc(count, sizeof(*spool->lanes));
-	if (spool->stop < 0 || spool->enough < 0 || !spool->lanes) {
+	if (spool->stop < 0 || spool->attention < 0 || !spool->lanes) {
 		p2p_fail_errno(err, "cannot prepare the readers");
 		goto failed;
 	}
@@ -240,8 +387,7 @@ int spool_open(struct spool *spool, const struct session *session, const struct 
 		lane->spool = spool;
 		lane->instance = i / session->cpu_count;
 		lane->cpu = session->cpus[i % session->cpu_count];
-		spool_part_name(session, i, lane->part);
-		lane->raw = lane->file = lane->pipe[0] = lane->pipe[1] = -1;
+		lane->raw = lane->turn = lane->pipe[0] = lane->pipe[1] = -1;
 		if (open_lane(spool, lane, err))
 			goto failed;
 	}
@@ -251,11 +397,12 @@ failed:
 	return -1;
 }
 
-int spool_start(struct spool *spool, struct p2p_error *err)
+int spool_start(struct spool *spool, struct spool_files *files, struct p2p_error *err)
 {
 	for (size_t i = 0; i < spool->lane_count; i++) {
 		struct spool_lane *lane = &spool->lanes[i];
 
+		lane->file = &files->files[i];
 		errno = pthread_create(&lane->thread, NULL, run_lane, lane);
 		if (errno)
 			return p2p_fail_errno(err, "cannot start a reader thread");
@@ -295,27 +442,15 @@ void spool_close(struct spool *spool)
 	for (size_t i = 0; i < spool->lane_count; i++) {
 		struct spool_lane *lane = &spool->lanes[i];
 
-		if (lane->file >= 0 && !spool->keep)
-			output_remove(spool->output, lane->part);
-		close_if_open(&lane->file);
+		close_if_open(&lane->turn);
 		close_if_open(&lane->pipe[0]);
 		close_if_open(&lane->pipe[1]);
-		free(lane->rest);
 	}
 	free(spool->lanes);
 	spool->lanes = NULL;
 	spool->lane_count = 0;
 	close_if_open(&spool->stop);
-	close_if_open(&spool->enough);
-}
-
-uint64_t spool_bytes(const struct spool *spool)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < spool->lane_count; i++)
-		bytes += spool->lanes[i].bytes;
-	return bytes;
+	close_if_open(&spool->attention);
 }
 
 const struct spool_lane *spool_failure(const struct spool *spool)

@@ -59,6 +59,16 @@ int stacks_enable(const struct instance *instance, const struct source *source,
 	return 0;
 }
 
+uint16_t stacks_record_type(const struct tracefs *tracefs)
+{
+	char *format = read_file_at(tracefs->top, "events/ftrace/kernel_stack/format");
+	const char *line = format ? strstr(format, "\nID: ") : NULL;
+	uint16_t type = line ? (uint16_t)strtoul(line + 5, NULL, 10) : 0;
+
+	free(format);
+	return type;
+}
+
 /* ---- names of functions ---- */
 
 /* "ffffffff81000000 T _stext"; data are in no stack.  *shown: an address was told. */

@@ -24,12 +24,12 @@ static int capture(enum capture_moment moment, struct capture_data *data, struct
 	return result;
 }
 
-void system_capture(struct recorder *recorder, enum capture_moment moment)
+void system_capture(struct piece *piece, enum capture_moment moment)
 {
 	struct p2p_error err;
 
-	if (recorder->options->no_capture)
+	if (piece->recorder->options->no_capture)
 		return;
-	if (capture(moment, &recorder->captures[moment], &err))
+	if (capture(moment, &piece->captures[moment], &err) && piece->number <= 1)
 		p2p_warn("the recording will not tell what the system was like: %s", err.text);
 }

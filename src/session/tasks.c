@@ -168,14 +168,6 @@ bool task_stat_parse(const char *stat, char name[16], char *state, uint64_t *sta
 	return true;
 }
 
-struct scan {
-	struct tasks *tasks;
-	int64_t boot_offset;
-	bool ns;
-	uint64_t tick_ns;
-	FILE *alive;
-};
-
 static bool read_stat(int dir, char name[16], char *state, uint64_t *start)
 {
 	char *stat = read_file_at(dir, "stat");
@@ -185,17 +177,8 @@ static bool read_stat(int dir, char name[16], char *state, uint64_t *start)
 	return good;
 }
 
-static void note_alive(const struct scan *scan, uint32_t pid, uint64_t start)
-{
-	if (scan->ns)
-		private_add(scan->alive, PRIVATE_ALIVE, "%u %" PRId64, pid,
-			    (int64_t)(start * scan->tick_ns) + scan->boot_offset);
-	else
-		private_add(scan->alive, PRIVATE_ALIVE, "%u -", pid);
-}
-
 /* Threads that nothing is known of: they were still running when tracing ended. */
-static void scan_threads(const struct scan *scan, int process, uint32_t pid)
+static void scan_threads(struct tasks *tasks, int process, uint32_t pid)
 {
 	int fd = openat(process, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -206,7 +189,7 @@ static void scan_threads(const struct scan *scan, int process, uint32_t pid)
 		close(fd);
 	while (dir && (entry = readdir(dir))) {
 		uint32_t tid = (uint32_t)strtoul(entry->d_name, NULL, 10);
-		struct task *task = get_task(scan->tasks, tid);
+		struct task *task = get_task(tasks, tid);
 		char *name;
 
 		if (!task)
@@ -225,41 +208,60 @@ static void scan_threads(const struct scan *scan, int process, uint32_t pid)
 		closedir(dir);
 }
 
-static void scan_process(const struct scan *scan, int proc, const char *number)
+static bool scan_process(struct tasks *tasks, int proc, const char *number)
 {
 	int dir = openat(proc, number, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	uint32_t pid = (uint32_t)strtoul(number, NULL, 10);
 	char name[16], state = 0;
+	struct task *task = NULL;
 	uint64_t start = 0;
-	struct task *task;
+	bool lives;
 
 	if (dir < 0)
-		return;
-	if (read_stat(dir, name, &state, &start) && state != 'Z' && state != 'X') {
-		note_alive(scan, pid, start);
+		return true;
+	lives = read_stat(dir, name, &state, &start) && state != 'Z' && state != 'X';
+	if (lives && (task = get_task(tasks, pid))) {
+		task->alive = true;
+		task->start = start;
 		/* What was seen while recording stays: a number may be in use again. */
-		task = get_task(scan->tasks, pid);
-		if (task && !task->name[0])
+		if (!task->name[0])
 			set_name(task, name, strlen(name));
-		scan_threads(scan, dir, pid);
+		scan_threads(tasks, dir, pid);
 	}
 	close(dir);
+	return !lives || task;
 }
 
-bool tasks_scan(struct tasks *tasks, int64_t boot_offset, bool ns, FILE *alive)
+bool tasks_scan(struct tasks *tasks)
 {
-	struct scan scan = { tasks, boot_offset, ns, 0, alive };
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
+	bool complete = true;
 
 	if (!proc)
 		return false;
-	scan.tick_ns = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
 	while ((entry = readdir(proc)))
 		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
-			scan_process(&scan, dirfd(proc), entry->d_name);
+			complete &= scan_process(tasks, dirfd(proc), entry->d_name);
 	closedir(proc);
-	return true;
+	return complete;
+}
+
+void tasks_forget(struct tasks *tasks)
+{
+	struct tasks kept = { NULL, 0, 0 };
+
+	for (size_t i = 0; i < tasks->room; i++) {
+		const struct task *task = &tasks->slots[i];
+		struct task *copy = task->alive ? get_task(&kept, task->tid) : NULL;
+
+		if (!copy)
+			continue;
+		*copy = *task;
+		copy->alive = false;
+	}
+	tasks_free(tasks);
+	*tasks = kept;
 }
 
 /* ---- writing ---- */
@@ -277,4 +279,21 @@ void tasks_write_tgids(const struct tasks *tasks, FILE *to)
 		if (tasks->slots[i].tid && tasks->slots[i].tgid)
 			private_add(to, PRIVATE_TGID, "%u %u", tasks->slots[i].tid,
 				    tasks->slots[i].tgid);
+}
+
+void tasks_write_alive(const struct tasks *tasks, int64_t boot_offset, bool ns, FILE *to)
+{
+	const uint64_t tick_ns = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	for (size_t i = 0; i < tasks->room; i++) {
+		const struct task *task = &tasks->slots[i];
+
+		if (!task->alive)
+			continue;
+		if (ns)
+			private_add(to, PRIVATE_ALIVE, "%u %" PRId64, task->tid,
+				    (int64_t)(task->start * tick_ns) + boot_offset);
+		else
+			private_add(to, PRIVATE_ALIVE, "%u -", task->tid);
+	}
 }

@@ -297,9 +297,12 @@ static int open_input(struct trace_file *file, struct p2p_error *err)
 /* A recorder that was killed, or still runs, may be why it cannot be read. */
 static void hint_at_remains(const char *path, struct p2p_error *err)
 {
+	enum remains_found found = strcmp(path, "-") ? remains_look(path) : REMAINS_NONE;
 	size_t used = strlen(err->text);
 
-	switch (strcmp(path, "-") ? remains_look(path) : REMAINS_NONE) {
+	if (found == REMAINS_NONE && access(path, F_OK))
+		found = remains_look_for_pieces(path);
+	switch (found) {
 	case REMAINS_NONE:
 		break;
 	case REMAINS_LIVE:

@@ -217,6 +217,7 @@ int recording_read(struct recording *recording, const struct trace_file *file,
 			      recording->values[PRIVATE_FILTER];
 	recording->flight_recorder = value_number(recording, PRIVATE_FLIGHT_RECORDER) != 0;
 	recording->recovered = value_number(recording, PRIVATE_RECOVERED) != 0;
+	recording->piece = value_number(recording, PRIVATE_PIECE);
 	recording->missed = value_number(recording, PRIVATE_MISSED);
 	recording->liveness = value_number(recording, PRIVATE_LIVENESS) != 0;
 	return 0;

@@ -702,8 +702,9 @@ class PriorityTest(RecordTest):
         time.sleep(0.5)  # they choose it first of all, but they do so themselves
         for task in os.listdir(f"/proc/{recording.process.pid}/task"):
             with open(f"/proc/{recording.process.pid}/task/{task}/stat", encoding="ascii") as file:
-                fields = file.read().rsplit(")", 1)[1].split()
-            if int(task) != recording.process.pid:
+                name, fields = file.read().rsplit(")", 1)
+            fields = fields.split()
+            if "(reader/" in name:
                 found.add((int(fields[38]), int(fields[16])))
         recording.stop()
         return found
