@@ -34,6 +34,7 @@ struct piece {
 	struct piece *next; /* in the queue of those that wait for being put together */
 	unsigned int number; /* from 1; 0: the recording is one file */
 	struct output output;
+	size_t lane_count; /* instance by instance, CPUs ascending */
 	struct spool_files files;
 	struct sidecar sidecar;
 	uint64_t start, stop; /* stamps; 0: not yet */
@@ -58,6 +59,9 @@ struct piece {
 	int failed; /* the last of them did */
 	struct p2p_error error; /* why */
 };
+
+/* Without any file, and nothing of the system. */
+struct piece *piece_new(struct recorder *recorder, unsigned int number, struct p2p_error *err);
 
 /* Makes its hidden files.  It is released with piece_free() in any case. */
 struct piece *piece_begin(struct recorder *recorder, unsigned int number, struct p2p_error *err);

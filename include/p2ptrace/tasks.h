@@ -43,6 +43,9 @@ void tasks_read_tgids(struct tasks *tasks, const struct tracefs *tracefs);
  * that is not possible or not complete. */
 bool tasks_scan(struct tasks *tasks);
 
+/* Marks none any more. */
+void tasks_unmark(struct tasks *tasks);
+
 /* The living as lines of the private option.  `boot_offset` makes a stamp of a time since
  * boot (see trace_clock_boot_offset()); without `ns` no stamp is told. */
 void tasks_write_alive(const struct tasks *tasks, int64_t boot_offset, bool ns, FILE *to);

@@ -71,7 +71,7 @@ static int open_lanes(struct live_kernel *kernel, struct p2p_error *err)
 static int open_analysis(struct live *live, struct p2p_error *err)
 {
 	struct live_kernel *kernel = live->kernel;
-	struct trace_file *file = describe_open(&kernel->recorder, err);
+	struct trace_file *file = describe_open(kernel->piece, err);
 
 	if (!file)
 		return -1;
@@ -87,7 +87,7 @@ static int start(struct live *live, struct p2p_error *err)
 
 	tasks_poll(&recorder->tasks, &recorder->session.tracefs);
 	if (live->keep.slots)
-		system_capture(recorder, CAPTURE_START);
+		system_capture(live->kernel->piece, CAPTURE_START);
 	if (session_start(&recorder->session, err))
 		return -1;
 	recorder->began_ns = live_now_ns();
@@ -112,12 +112,12 @@ int kernel_open(struct live *live, struct p2p_error *err)
 	*recorder = (struct recorder){ .options = &kernel->options,
 				       .session = { .tracefs = { -1, -1 } },
 				       .output = { .dir = -1 },
-				       .sidecar = { .lock = -1 },
 				       .ballast = -1 };
 	if (session_open(&recorder->session, &kernel->options.session, err))
 		return -1;
 	recorder->head_room = trace_head_room(recorder->session.page_size);
-	if (metadata_collect(recorder, err) || open_lanes(kernel, err) ||
+	kernel->piece = piece_new(recorder, 0, err);
+	if (!kernel->piece || metadata_collect(recorder, err) || open_lanes(kernel, err) ||
 	    open_analysis(live, err) ||
 	    keep_open(&live->keep, kernel->lane_count, recorder->session.page_size,
 		      live->options.keep_bytes, err))
@@ -148,8 +148,7 @@ void kernel_close(struct live *live)
 	free(kernel->lanes);
 	free(kernel->polls);
 	metadata_release(&kernel->recorder);
-	for (size_t i = 0; i < CAPTURES; i++)
-		free(kernel->recorder.captures[i].bytes);
+	piece_free(kernel->piece);
 	tasks_free(&kernel->recorder.tasks);
 	session_close(&kernel->recorder.session);
 	free(kernel);

@@ -70,6 +70,7 @@ struct live_lane {
 struct live_kernel {
 	struct recorder_options options;
 	struct recorder recorder; /* what of it is needed: session, tasks, metadata */
+	struct piece *piece; /* what is known of the system since the start */
 	struct live_lane *lanes; /* instance by instance, CPUs ascending */
 	size_t lane_count;
 	uint64_t lane_pages; /* that may be held of one lane */
@@ -157,7 +158,7 @@ uint64_t keep_complete_from(const struct live_keep *keep, uint64_t start);
 /* ---- describe.c ---- */
 
 /* A file without pages that describes the session: the readers' own code takes it apart. */
-struct trace_file *describe_open(struct recorder *recorder, struct p2p_error *err);
+struct trace_file *describe_open(struct piece *piece, struct p2p_error *err);
 
 /* live_write() of the running kernel. */
 int describe_write(struct live *live, const char *path, struct p2p_error *err);

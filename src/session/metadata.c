@@ -204,7 +204,7 @@ static void add_losses(FILE *to, const struct piece *piece)
 	const struct session *session = &piece->recorder->session;
 
 	private_add(to, PRIVATE_MISSED, "%" PRIu64, piece->missed);
-	for (size_t i = 0; i < piece->files.count; i++)
+	for (size_t i = 0; i < piece->lane_count; i++)
 		if (piece->unsaved[i])
 			private_add(to, PRIVATE_UNSAVED, "%u %" PRIu64,
 				    session->cpus[i % session->cpu_count], piece->unsaved[i]);
@@ -268,7 +268,7 @@ int metadata_fill(struct piece *piece, struct trace_metadata *metadata, struct p
 		.clock = session->clock.name,
 		.uname = texts->uname,
 		.cpu_stats = (const char *const *)piece->stat_texts,
-		.cpu_stat_count = piece->files.count,
+		.cpu_stat_count = piece->lane_count,
 		.private_text = piece->private_text,
 		.captures = piece->captures,
 	};

@@ -23,7 +23,7 @@ static int open_files(struct piece *piece, struct recorder *recorder, struct p2p
 	return 0;
 }
 
-struct piece *piece_begin(struct recorder *recorder, unsigned int number, struct p2p_error *err)
+struct piece *piece_new(struct recorder *recorder, unsigned int number, struct p2p_error *err)
 {
 	size_t lanes = recorder->session.instance_count * recorder->session.cpu_count;
 	struct piece *piece = calloc(1, sizeof(*piece));
@@ -37,13 +37,25 @@ struct piece *piece_begin(struct recorder *recorder, unsigned int number, struct
 	piece->output.dir = -1;
 	piece->sidecar.lock = -1;
 	piece->whole = -1;
+	piece->lane_count = lanes;
 	piece->unsaved = calloc(lanes, sizeof(*piece->unsaved));
 	piece->stats = calloc(lanes, sizeof(*piece->stats));
 	piece->stat_texts = calloc(lanes, sizeof(*piece->stat_texts));
+	if (piece->unsaved && piece->stats && piece->stat_texts)
+		return piece;
+	p2p_fail(err, "no memory");
+	piece_free(piece);
+	return NULL;
+}
+
+struct piece *piece_begin(struct recorder *recorder, unsigned int number, struct p2p_error *err)
+{
+	struct piece *piece = piece_new(recorder, number, err);
+
+	if (!piece)
+		return NULL;
 	system_capture(piece, CAPTURE_START);
-	if (!piece->unsaved || !piece->stats || !piece->stat_texts)
-		p2p_fail(err, "no memory");
-	else if (!open_files(piece, recorder, err))
+	if (!open_files(piece, recorder, err))
 		return piece;
 	piece_free(piece);
 	return NULL;
@@ -51,15 +63,11 @@ struct piece *piece_begin(struct recorder *recorder, unsigned int number, struct
 
 void piece_free(struct piece *piece)
 {
-	const struct session *session;
-
 	if (!piece)
 		return;
-	session = &piece->recorder->session;
 	sidecar_close(piece, piece->files.keep);
 	spool_files_close(&piece->files);
-	for (size_t i = 0; piece->stat_texts && i < session->instance_count * session->cpu_count;
-	     i++)
+	for (size_t i = 0; piece->stat_texts && i < piece->lane_count; i++)
 		free(piece->stat_texts[i]);
 	if (piece->whole >= 0)
 		close(piece->whole);
@@ -121,7 +129,7 @@ static int note_stats(struct piece *piece, struct recorder *recorder, bool last,
 {
 	const struct session *session = &recorder->session;
 
-	for (size_t i = 0; i < piece->files.count; i++) {
+	for (size_t i = 0; i < piece->lane_count; i++) {
 		struct ring_stats now;
 		char *whole = NULL;
 

@@ -159,7 +159,7 @@ static void put_plan(FILE *to, const struct piece *piece, const char *part,
 
 	if (!text)
 		return;
-	for (size_t i = 0; i < piece->files.count; i++)
+	for (size_t i = 0; i < piece->lane_count; i++)
 		fprintf(text, "%" PRIu64 " %" PRIu64 "\n", placed[i].offset, placed[i].bytes);
 	if (!fclose(text))
 		put(to, REMAINS_PLAN, part, lines);
@@ -202,7 +202,7 @@ static bool make_state(struct piece *piece, const char *part, const struct write
 	put(to, REMAINS_PRIVATE, "-", metadata.private_text);
 	put_names(to, piece);
 	put_capture(to, piece, CAPTURE_END);
-	for (size_t i = 0; i < piece->files.count; i++)
+	for (size_t i = 0; i < piece->lane_count; i++)
 		put_stats(to, piece, i);
 	if (part)
 		put_plan(to, piece, part, placed);

@@ -247,6 +247,12 @@ bool tasks_scan(struct tasks *tasks)
 	return complete;
 }
 
+void tasks_unmark(struct tasks *tasks)
+{
+	for (size_t i = 0; i < tasks->room; i++)
+		tasks->slots[i].alive = false;
+}
+
 void tasks_forget(struct tasks *tasks)
 {
 	struct tasks kept = { NULL, 0, 0 };
@@ -255,13 +261,12 @@ void tasks_forget(struct tasks *tasks)
 		const struct task *task = &tasks->slots[i];
 		struct task *copy = task->alive ? get_task(&kept, task->tid) : NULL;
 
-		if (!copy)
-			continue;
-		*copy = *task;
-		copy->alive = false;
+		if (copy)
+			*copy = *task;
 	}
 	tasks_free(tasks);
 	*tasks = kept;
+	tasks_unmark(tasks);
 }
 
 /* ---- writing ---- */
