@@ -36,16 +36,16 @@ struct p2p_record {
 	int16_t dist;
 	uint8_t flags; /* enum record_flag */
 	uint8_t type; /* the path's */
+	uint16_t cpu;
+	uint8_t kind; /* enum event_kind */
 };
 
 /* The place of a record in time.  Sorted by stamp, then by index, which runs
  * lane by lane (in CPU order) and in file order within one. */
 struct p2p_order {
 	uint64_t stamp;
-	uint32_t index; /* into records */
-	uint16_t cpu;
-	uint8_t kind;
-	uint8_t shard;
+	uint32_t index; /* into records; until it is in order, its shard */
+	uint32_t hash; /* of the record's key: key_hash() */
 };
 
 /* Events lost before `stamp` on a CPU; `count` PAGE_LOST_UNCOUNTED: not stored. */
@@ -69,7 +69,7 @@ struct slice {
 	struct slice_span span;
 	struct p2p_record *records;
 	uint32_t record_count, record_room;
-	struct p2p_order *order, *unordered; /* [record] */
+	struct p2p_order *order, *unordered; /* [record]; unordered ones have their shard's */
 	uint32_t *buckets; /* scratch of the ordering */
 	uint32_t bucket_room;
 	uint32_t shard_first[SHARDS_MAX + 1]; /* into order: records of one shard */

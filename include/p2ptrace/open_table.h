@@ -20,6 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "p2ptrace/key_hash.h"
+
 struct path_totals;
 
 /* One cache line. */
@@ -61,13 +63,6 @@ struct open_table {
 
 bool open_table_init(struct open_table *table);
 void open_table_destroy(struct open_table *table);
-
-static inline uint32_t open_table_hash(uint32_t device, uint64_t addr)
-{
-	uint64_t hash = (addr ^ (uint64_t)device << 42) * 0x9e3779b97f4a7c15ull;
-
-	return (uint32_t)(hash >> 32) ^ (uint32_t)(hash >> 12);
-}
 
 static inline struct open_entry *open_entry_at(const struct open_table *table, uint32_t entry)
 {
@@ -119,7 +114,7 @@ static inline uint32_t open_table_find(const struct open_table *table, uint32_t 
 				       uint64_t addr)
 {
 	return (uint32_t)
-		table->slots[open_table_probe(table, open_table_hash(device, addr), device, addr)];
+		table->slots[open_table_probe(table, key_hash(device, addr), device, addr)];
 }
 
 /* Takes the slot out and closes the gap: later ones of the same run move up. */

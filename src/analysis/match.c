@@ -10,10 +10,8 @@
 /* The plain case is one stretch of code. */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-/* Records are taken in blocks of so many, whose hash lookups are begun together, so
- * that memory answers in time. */
-#define BLOCK 32
-#define RUN_HASHES 128
+/* How many records ahead of the one at hand memory is asked for. */
+#define AHEAD 32
 
 /* A free without a size, inside an allocation: of one page. */
 #define PAGE_BYTES 4096
@@ -279,7 +277,7 @@ static __attribute__((noinline)) void take_end_slowly(struct matcher *matcher,
 						      const struct p2p_record *record,
 						      const struct p2p_order *place)
 {
-	enum event_kind kind = place->kind;
+	enum event_kind kind = record->kind;
 	uint64_t stamp = place->stamp;
 	struct origin origin;
 	uint64_t from = record->addr, to = from + record->size, end, bytes;
@@ -288,12 +286,12 @@ static __attribute__((noinline)) void take_end_slowly(struct matcher *matcher,
 	uint32_t index, thread;
 
 	if (record->flags & RECORD_NO_ADDR) {
-		take_end_without_addr(matcher, record, kind, stamp, place->cpu);
+		take_end_without_addr(matcher, record, kind, stamp, record->cpu);
 		return;
 	}
 	index = find_begin(matcher, record);
 	if (!index) {
-		take_orphan(matcher, record, kind, stamp, place->cpu);
+		take_orphan(matcher, record, kind, stamp, record->cpu);
 		return;
 	}
 	entry = open_entry_at(&matcher->open, index);
@@ -313,10 +311,10 @@ static __attribute__((noinline)) void take_end_slowly(struct matcher *matcher,
 
 /* The plain case at once: the key's only entry, never divided, of just that size. */
 static ALWAYS_INLINE void take_end(struct matcher *matcher, const struct p2p_record *record,
-				   const struct p2p_order *place, uint32_t hash)
+				   const struct p2p_order *place)
 {
 	struct open_table *open = &matcher->open;
-	uint32_t slot = open_table_probe(open, hash, record->device, record->addr);
+	uint32_t slot = open_table_probe(open, place->hash, record->device, record->addr);
 	uint32_t index = (uint32_t)open->slots[slot];
 	struct open_entry *entry = open_entry_at(open, index);
 
@@ -330,7 +328,7 @@ static ALWAYS_INLINE void take_end(struct matcher *matcher, const struct p2p_rec
 	}
 	entry->totals->open_bytes -= entry->size;
 	add_lifetime(matcher, entry, place->stamp);
-	count_end(matcher, place->kind, entry->totals, entry->thread, entry->size);
+	count_end(matcher, record->kind, entry->totals, entry->thread, entry->size);
 	open_table_close_plain(open, slot, index);
 }
 
@@ -399,22 +397,23 @@ static __attribute__((noinline)) struct open_entry *open_slowly(struct matcher *
 
 static ALWAYS_INLINE void open_begin(struct matcher *matcher, const struct p2p_record *record,
 				     struct path_totals *totals, uint32_t thread,
-				     const struct p2p_order *place, uint32_t hash)
+				     const struct p2p_order *place)
 {
 	struct open_table *open = &matcher->open;
 	uint32_t index = open->free_list, oldest = 0;
-	uint32_t slot = open_table_probe(open, hash, record->device, record->addr);
+	uint32_t slot = open_table_probe(open, place->hash, record->device, record->addr);
 	struct open_entry *entry = open_entry_at(open, index);
 
 	if (__builtin_expect(!index || open->slots[slot] || open->active_trees ||
 				     open_table_is_full(open) || record->flags & RECORD_NO_SIZE,
 			     0)) {
-		entry = open_slowly(matcher, record, hash, &oldest);
+		entry = open_slowly(matcher, record, place->hash, &oldest);
 		if (!entry)
 			return;
 		entry->no_size = (record->flags & RECORD_NO_SIZE) != 0;
 	} else {
-		open_table_take_free(open, slot, hash, record->device, record->addr, record->size);
+		open_table_take_free(open, slot, place->hash, record->device, record->addr,
+				     record->size);
 	}
 	totals->open++;
 	totals->open_bytes += record->size;
@@ -424,10 +423,10 @@ static ALWAYS_INLINE void open_begin(struct matcher *matcher, const struct p2p_r
 	entry->beginning = 0;
 	if (__builtin_expect(record->comm | record->stack, 0))
 		entry->beginning = match_beginning(matcher, record);
-	entry->cpu = place->cpu;
+	entry->cpu = record->cpu;
 	if (__builtin_expect(oldest != 0, 0))
 		meet_older(matcher, (uint32_t)(entry - open->entries), oldest,
-			   place->kind == KIND_ALLOC);
+			   record->kind == KIND_ALLOC);
 	/* What gave way to this is not held beside it. */
 	if (totals->open_bytes > totals->peak_bytes)
 		totals->peak_bytes = totals->open_bytes;
@@ -470,9 +469,9 @@ static __attribute__((noinline)) void take_odd_begin(struct matcher *matcher,
 static void tell_begin(struct matcher *matcher, const struct p2p_record *record,
 		       const struct p2p_order *place)
 {
-	struct origin origin = { record->path, record->tid, record->comm, place->cpu };
+	struct origin origin = { record->path, record->tid, record->comm, record->cpu };
 
-	details_begin(matcher->details, &origin, place->kind, place->stamp, record->size,
+	details_begin(matcher->details, &origin, record->kind, place->stamp, record->size,
 		      record->flags);
 }
 
@@ -485,7 +484,7 @@ static ALWAYS_INLINE void keep_dist(struct path_totals *totals, const struct p2p
 }
 
 static ALWAYS_INLINE void take_begin(struct matcher *matcher, const struct p2p_record *record,
-				     const struct p2p_order *place, uint32_t hash)
+				     const struct p2p_order *place)
 {
 	struct path_totals *totals = totals_of(matcher, record->path);
 	uint32_t thread;
@@ -494,36 +493,29 @@ static ALWAYS_INLINE void take_begin(struct matcher *matcher, const struct p2p_r
 	totals->bytes += record->size;
 	totals->no_size += (record->flags & RECORD_NO_SIZE) != 0;
 	keep_dist(totals, record);
-	if (place->kind == KIND_TYPE_CHANGE)
+	if (record->kind == KIND_TYPE_CHANGE)
 		return;
 	if (__builtin_expect(matcher->details != NULL, 0))
 		tell_begin(matcher, record, place);
 	thread = thread_of(matcher, record->tid);
-	count_begin(&matcher->threads[thread], record, place->kind, record->type);
+	count_begin(&matcher->threads[thread], record, record->kind, record->type);
 	if (__builtin_expect(record->flags & (RECORD_FAILED | RECORD_NO_ADDR), 0))
-		take_odd_begin(matcher, record, place->kind, totals, thread);
+		take_odd_begin(matcher, record, record->kind, totals, thread);
 	else
-		open_begin(matcher, record, totals, thread, place, hash);
+		open_begin(matcher, record, totals, thread, place);
 }
 
 /* ---- the loop ---- */
 
 static ALWAYS_INLINE void take_record(struct matcher *matcher, const struct slice *slice,
-				      const struct p2p_order *place, uint32_t hash)
+				      const struct p2p_order *place)
 {
 	const struct p2p_record *record = &slice->records[place->index];
 
-	if (kind_is_end(place->kind))
-		take_end(matcher, record, place, hash);
+	if (kind_is_end(record->kind))
+		take_end(matcher, record, place);
 	else
-		take_begin(matcher, record, place, hash);
-}
-
-static inline uint32_t hash_of(const struct slice *slice, const struct p2p_order *place)
-{
-	const struct p2p_record *record = &slice->records[place->index];
-
-	return open_table_hash(record->device, record->addr);
+		take_begin(matcher, record, place);
 }
 
 /* Records of one stamp: first the ends of what is open, then the rest in order. */
@@ -539,15 +531,15 @@ static void take_simultaneous(struct matcher *matcher, const struct slice *slice
 	for (uint32_t i = 0; i < count; i++) {
 		const struct p2p_record *record = &slice->records[places[i].index];
 
-		if (!kind_is_end(places[i].kind) || record->flags & RECORD_NO_ADDR ||
+		if (!kind_is_end(record->kind) || record->flags & RECORD_NO_ADDR ||
 		    !find_begin(matcher, record))
 			continue;
-		take_record(matcher, slice, &places[i], hash_of(slice, &places[i]));
+		take_record(matcher, slice, &places[i]);
 		taken[i] = true;
 	}
 	for (uint32_t i = 0; i < count; i++)
 		if (!taken[i])
-			take_record(matcher, slice, &places[i], hash_of(slice, &places[i]));
+			take_record(matcher, slice, &places[i]);
 	free(taken);
 }
 
@@ -560,85 +552,47 @@ static void pass_losses(struct matcher *matcher, const struct slice *slice, size
 	}
 }
 
-/* The records of a shard in a slice, and how far ahead of them memory was asked for:
- * first for the slots of the hash, a block later for the entries they name. */
-struct run {
-	const struct slice *slice;
-	const struct p2p_order *places;
-	uint32_t count;
-	uint32_t taken, slots_asked, entries_asked;
-	size_t next_loss;
-	uint32_t hashes[RUN_HASHES]; /* of place i at i % RUN_HASHES */
-};
-
-static inline uint32_t least(uint32_t a, uint32_t b)
+/* Memory is asked for before it is needed: for the record and its slot of the hash, and
+ * later, when that is there, for the entry it names. */
+static ALWAYS_INLINE void look_ahead(const struct matcher *matcher, const struct slice *slice,
+				     const struct p2p_order *at, const struct p2p_order *last)
 {
-	return a < b ? a : b;
+	const struct p2p_order *soon = last - at > AHEAD ? at + AHEAD : last;
+	const struct p2p_order *later = last - at > 2 * AHEAD ? at + 2 * AHEAD : last;
+
+	open_table_prefetch_entry(&matcher->open, soon->hash);
+	open_table_prefetch_slot(&matcher->open, later->hash);
+	__builtin_prefetch(&slice->records[later->index]);
 }
 
-static inline uint32_t most(uint32_t a, uint32_t b)
+static void take_places(struct matcher *matcher, const struct slice *slice,
+			const struct p2p_order *at, uint32_t count)
 {
-	return a > b ? a : b;
-}
+	const struct p2p_order *end = at + count, *last = end - (count != 0), *next;
+	size_t next_loss = 0;
 
-static inline void look_ahead(const struct matcher *matcher, struct run *run)
-{
-	uint32_t slots = least(run->taken + 3 * BLOCK, run->count);
-	uint32_t entries = least(run->taken + 2 * BLOCK, run->count), i;
-
-	for (i = most(run->slots_asked, run->taken); i < slots; i++) {
-		uint32_t hash = hash_of(run->slice, &run->places[i]);
-
-		run->hashes[i % RUN_HASHES] = hash;
-		open_table_prefetch_slot(&matcher->open, hash);
-	}
-	run->slots_asked = slots;
-	for (i = most(run->entries_asked, run->taken); i < entries; i++)
-		open_table_prefetch_entry(&matcher->open, run->hashes[i % RUN_HASHES]);
-	run->entries_asked = entries;
-}
-
-/* The records up to the end of a block, whose hashes lie in one piece, or beyond when the
- * last of them has the same stamp as some behind it. */
-static void take_block(struct matcher *matcher, struct run *run)
-{
-	const struct slice *slice = run->slice;
-	const struct p2p_order *at = run->places + run->taken, *last = run->places + run->count - 1;
-	const struct p2p_order *end =
-		run->places + least((run->taken / BLOCK + 1) * BLOCK, run->count);
-	const uint32_t *hash = &run->hashes[run->taken % RUN_HASHES];
-	bool losses = run->next_loss < slice->loss_count;
-
-	while (at < end) {
-		const struct p2p_order *next = at + 1;
-
-		if (__builtin_expect(losses, 0))
-			pass_losses(matcher, slice, &run->next_loss, at->stamp);
+	for (; at < end; at = next) {
+		next = at + 1;
+		look_ahead(matcher, slice, at, last);
+		if (__builtin_expect(next_loss < slice->loss_count, 0))
+			pass_losses(matcher, slice, &next_loss, at->stamp);
 		if (__builtin_expect(at == last || next->stamp != at->stamp, 1)) {
-			take_record(matcher, slice, at, *hash);
-		} else {
-			while (next <= last && next->stamp == at->stamp)
-				next++;
-			take_simultaneous(matcher, slice, at, (uint32_t)(next - at));
+			take_record(matcher, slice, at);
+			continue;
 		}
-		hash += next - at;
-		at = next;
+		while (next < end && next->stamp == at->stamp)
+			next++;
+		take_simultaneous(matcher, slice, at, (uint32_t)(next - at));
 	}
-	run->taken = (uint32_t)(at - run->places);
+	pass_losses(matcher, slice, &next_loss, UINT64_MAX);
 }
 
 int matcher_take(struct matcher *matcher, const struct slice *slice, unsigned int shard,
 		 struct p2p_error *err)
 {
-	struct run run = { .slice = slice,
-			   .places = slice->order + slice->shard_first[shard],
-			   .count = slice->shard_first[shard + 1] - slice->shard_first[shard] };
+	uint32_t first = slice->shard_first[shard], end = slice->shard_first[shard + 1];
 
-	while (run.taken < run.count) {
-		look_ahead(matcher, &run);
-		take_block(matcher, &run);
-	}
-	pass_losses(matcher, slice, &run.next_loss, UINT64_MAX);
+	take_places(matcher, slice, slice->order + first, end - first);
 	count_pending(matcher);
 	if (matcher->details)
 		matcher->no_memory |= matcher->details->no_memory;

@@ -316,7 +316,7 @@ static void settle(struct open_table *table, uint32_t index, uint32_t hash, uint
 static bool relink_entry(struct open_table *table, uint32_t index)
 {
 	const struct open_entry *entry = &table->entries[index];
-	uint32_t hash = open_table_hash(entry->device, entry->addr), oldest;
+	uint32_t hash = key_hash(entry->device, entry->addr), oldest;
 
 	if (!link_entry(table, index, hash, &oldest))
 		return false;
@@ -328,7 +328,7 @@ static bool relink_entry(struct open_table *table, uint32_t index)
 void open_table_unlink(struct open_table *table, uint32_t index)
 {
 	struct open_entry *entry = &table->entries[index];
-	uint32_t hash = open_table_hash(entry->device, entry->addr);
+	uint32_t hash = key_hash(entry->device, entry->addr);
 	uint32_t slot = open_table_probe(table, hash, entry->device, entry->addr);
 	uint32_t head = (uint32_t)table->slots[slot];
 	struct open_tree *tree = active_tree(table, entry->device);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "p2ptrace/decode.h"
+#include "p2ptrace/key_hash.h"
 #include "p2ptrace/rows.h"
 #include "path_cache.h"
 
@@ -350,6 +351,7 @@ fill_record(struct p2p_record *record, const struct event_layout *layout, struct
 	record->stack = 0;
 	record->dist = (int16_t)dist;
 	record->type = found->type;
+	record->kind = (uint8_t)layout->kind;
 	/* NULL, an errno in pointer's clothes, DMA_MAPPING_ERROR: all above a limit. */
 	failed = (record->addr + layout->fail_bias > layout->fail_limit) | extras->failed;
 	record->flags = (uint8_t)(found->flags | failed * RECORD_FAILED | interrupt_flag(context) |
@@ -369,9 +371,9 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 	if (__builtin_expect(!found, 0))
 		return false;
 	fill_record(record, layout, form, found, data, &extras);
-	place->cpu = (uint16_t)work->cpu;
-	place->kind = (uint8_t)layout->kind;
-	place->shard = found->shard;
+	record->cpu = (uint16_t)work->cpu;
+	place->index = found->shard;
+	place->hash = key_hash(found->device, record->addr);
 	return __builtin_expect(!work->special, 1) ||
 	       take_special(work, found, layout, record, data);
 }
@@ -526,7 +528,6 @@ static inline __attribute__((always_inline)) bool decode_records(struct lane_wor
 			continue;
 		}
 		place->stamp = walk.stamp;
-		place->index = index;
 		good = layout->extras
 			       ? decode_p2p(work, layout, form, true, data, length, record, place)
 			       : decode_p2p(work, layout, form, false, data, length, record, place);

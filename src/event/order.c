@@ -75,7 +75,7 @@ static inline uint32_t bucket_of(const struct spread *spread, const struct p2p_o
 
 	stamp = stamp < spread->low ? spread->low : stamp;
 	stamp = stamp > spread->high ? spread->high : stamp;
-	return place->shard * spread->per_shard +
+	return place->index * spread->per_shard +
 	       (uint32_t)((stamp - spread->low) >> spread->shift);
 }
 
@@ -122,13 +122,13 @@ int slice_order(struct slice *slice, unsigned int shards, struct p2p_error *err)
 		return 0;
 	if (spread.high < spread.low)
 		spread.high = spread.low;
-	if (bits_of(spread.high - spread.low) > bits - 1)
-		spread.shift = bits_of(spread.high - spread.low) - (bits - 1);
+	if (bits_of(spread.high - spread.low) > bits)
+		spread.shift = bits_of(spread.high - spread.low) - bits;
 	spread.per_shard = (uint32_t)((spread.high - spread.low) >> spread.shift) + 1;
 	if (make_buckets(slice, spread.per_shard * shards, err))
 		return -1;
-	/* A place's index is where it stands: until it is in order, its bucket's number
-	 * takes the room. */
+	/* A place's index is where it stands: until it is in order, the number of its shard,
+	 * and then of its bucket, takes the room. */
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t bucket = bucket_of(&spread, &slice->unordered[i]);
 

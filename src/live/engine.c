@@ -118,7 +118,7 @@ static void count_seconds(struct live_engine *engine)
 			second = second ? second : &nowhere;
 		}
 		second->events++;
-		if (place->kind == KIND_MAP)
+		if (slice->records[place->index].kind == KIND_MAP)
 			count_map(engine, second, &slice->records[place->index]);
 	}
 }
@@ -139,9 +139,10 @@ static struct seen_event *next_seen(struct live_engine *engine)
 
 static void note_loss(struct live_engine *engine, const struct p2p_loss *loss)
 {
-	*next_seen(engine) = (struct seen_event){ .record = { .addr = loss->count },
-						  .stamp = loss->stamp,
-						  .cpu = (uint16_t)loss->cpu };
+	*next_seen(engine) = (struct seen_event){
+		.record = { .addr = loss->count, .cpu = (uint16_t)loss->cpu },
+		.stamp = loss->stamp,
+	};
 }
 
 static void note_latest(struct live_engine *engine)
@@ -159,8 +160,8 @@ static void note_latest(struct live_engine *engine)
 		     loss++)
 			if (slice->losses[loss].stamp >= slice->order[skip].stamp)
 				note_loss(engine, &slice->losses[loss]);
-		*next_seen(engine) = (struct seen_event){ slice->records[place->index],
-							  place->stamp, place->cpu, place->kind };
+		*next_seen(engine) =
+			(struct seen_event){ slice->records[place->index], place->stamp };
 	}
 	for (; loss < slice->loss_count; loss++)
 		note_loss(engine, &slice->losses[loss]);

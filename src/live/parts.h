@@ -23,12 +23,10 @@
 
 /* ---- engine.c ---- */
 
-/* An event as it is kept for the picture, or a loss (KIND_NONE, `addr` counts). */
+/* An event as it is kept for the picture, or a loss (a record of KIND_NONE, `addr` counts). */
 struct seen_event {
 	struct p2p_record record;
 	uint64_t stamp;
-	uint16_t cpu;
-	uint8_t kind;
 };
 
 struct live_engine {

@@ -408,11 +408,11 @@ static void name_event(const struct analysis *analysis, const struct seen_event 
 	const struct p2p_record *record = &seen->record;
 	const struct path *path = path_at(analysis->paths, record->path);
 	bool interrupt = record->flags & RECORD_INTERRUPT, known;
-	uint32_t tid = interrupt && kind_is_end(seen->kind) ? TID_INTERRUPT : record->tid;
+	uint32_t tid = interrupt && kind_is_end(seen->record.kind) ? TID_INTERRUPT : record->tid;
 	uint32_t pid = tid == TID_INTERRUPT ? tid
 					    : processes_tgid(&analysis->processes, tid, &known);
 
-	event->event = event_kind_names[seen->kind];
+	event->event = event_kind_names[seen->record.kind];
 	event->tid = record->tid;
 	event->pid = pid == TID_INTERRUPT ? -1 : (int64_t)pid;
 	event->comm = analysis_comm(analysis, pid, tid == TID_INTERRUPT ? 0 : record->comm);
@@ -453,9 +453,9 @@ bool events_make(struct row_maker *maker)
 		struct live_event *event = &snapshot->events[snapshot->event_count++];
 
 		*event = (struct live_event){
-			.number = number, .stamp = seen->stamp, .cpu = seen->cpu, .kind = seen->kind
+			.number = number, .stamp = seen->stamp, .cpu = seen->record.cpu, .kind = seen->record.kind
 		};
-		if (seen->kind == KIND_NONE)
+		if (seen->record.kind == KIND_NONE)
 			name_loss(seen, event);
 		else
 			name_event(engine->analysis, seen, event);
@@ -465,7 +465,7 @@ bool events_make(struct row_maker *maker)
 		else
 			snprintf(text, sizeof(text), "%" PRIu64, seen->stamp);
 		event->time = texts_add(snapshot->own, text);
-		if (seen->kind != KIND_NONE && seen->kind != KIND_TYPE_CHANGE &&
+		if (seen->record.kind != KIND_NONE && seen->record.kind != KIND_TYPE_CHANGE &&
 		    !(seen->record.flags & RECORD_NO_ADDR)) {
 			snprintf(text, sizeof(text), "0x%" PRIx64, seen->record.addr);
 			event->addr = texts_add(snapshot->own, text);
