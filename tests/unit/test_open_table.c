@@ -43,7 +43,7 @@ static uint32_t add(struct open_table *table, uint32_t device, uint64_t addr, ui
 		    uint64_t stamp, uint32_t *oldest)
 {
 	uint32_t entry =
-		open_table_add(table, open_table_hash(device, addr), device, addr, size, oldest);
+		open_table_add(table, key_hash(device, addr), device, addr, size, oldest);
 
 	assert_int_not_equal(entry, 0);
 	open_entry_at(table, entry)->stamp = stamp;
