@@ -8,7 +8,7 @@
 #include "p2ptrace/text.h"
 #include "parts.h"
 
-enum { BAR = 20, TYPE_WIDTH = 18, RATE_WIDTH = 14, PEAK_WIDTH = 20 };
+enum { BAR = 20, NARROW_BAR = 14, NARROW = 100, TYPE_WIDTH = 18, RATE_WIDTH = 14, PEAK_WIDTH = 20 };
 
 /* A line that is filled from the left; what does not fit whole is left out. */
 struct pen {
@@ -165,18 +165,20 @@ static void draw_ratio(const struct live_head *head, struct pen *pen)
 {
 	char bar[BAR_BYTES(BAR)];
 	double ratio = isfinite(head->bus_addr_ratio) ? head->bus_addr_ratio : 0;
+	bool narrow = pen->grid->width < NARROW;
+	int width = narrow ? NARROW_BAR : BAR;
 
-	bar_text(bar, sizeof(bar), ratio, BAR, pen->grid->utf8);
+	bar_text(bar, sizeof(bar), ratio, width, pen->grid->utf8);
 	pen_put(pen, STYLE_TITLE, "Direct ");
 	pen_put(pen, STYLE_NORMAL, "[");
-	ui_put(pen->grid, pen->x, pen->y, BAR, STYLE_DIRECT, bar);
-	pen->x += BAR;
+	ui_put(pen->grid, pen->x, pen->y, width, STYLE_DIRECT, bar);
+	pen->x += width;
 	pen_put(pen, STYLE_NORMAL, "]");
 	if (isfinite(head->bus_addr_ratio))
 		pen_put(pen, STYLE_BOLD, " %.1f %%", ratio * 100);
 	else
 		pen_put(pen, STYLE_DIM, " -");
-	if (isfinite(head->bus_addr_ratio_now))
+	if (isfinite(head->bus_addr_ratio_now) && !narrow)
 		pen_put(pen, STYLE_NORMAL, ", now %.1f %%", head->bus_addr_ratio_now * 100);
 	pen->x += 2;
 }

@@ -3,6 +3,8 @@
 read; against the rig's truth and `report`."""
 
 import contextlib
+import importlib.machinery
+import importlib.util
 import os
 import re
 import signal
@@ -214,7 +216,22 @@ class Replay(unittest.TestCase):
         terminal = self.opened(80, 24, LC_ALL="C")
         self.assertRegex(terminal.styled(), "\x1b\\[[0-9;]*[34][0-7]m")
         self.assertTrue(terminal.text().isascii())
-        self.assertIn("[###############     ]", terminal.text())
+        self.assertIn("[###########   ] 76.2 %", terminal.text())
+
+
+@needs_tmux
+class Documented(unittest.TestCase):
+    maxDiff = None
+
+    def test_the_screens_in_the_documentation(self):
+        path = os.path.join(ROOT, "tools/live-screens")
+        loader = importlib.machinery.SourceFileLoader("live_screens", path)
+        module = importlib.util.module_from_spec(
+            importlib.util.spec_from_loader(loader.name, loader))
+        loader.exec_module(module)
+        page, drawn, screens = module.screens(rig.BUILD)
+        self.assertEqual(page, drawn, "to renew: tools/live-screens --write")
+        self.assertGreater(screens, 5)
 
 
 class Refused(unittest.TestCase):
@@ -344,6 +361,7 @@ class Live(unittest.TestCase):
         with rig.Group("--type-names") as group, contextlib.ExitStack() as stack:
             terminal = self.open(stack, group, 80, 24)
             pid = terminal.pid()
+            self.assertEqual(len(self.instances(pid)), 1)
             terminal.tmux("kill-pane", "-t", "test", check=False)
             terminal.wait_gone(pid)
             self.assertEqual(self.instances(pid), [])

@@ -11,6 +11,7 @@ sees what state the terminal is left in.
 """
 
 import contextlib
+import itertools
 import os
 import shlex
 import shutil
@@ -38,11 +39,10 @@ def wait_until(condition, what, patience=PATIENCE):
 
 
 class Terminal:
-    numbers = 0
+    numbers = itertools.count()
 
     def __init__(self, command, width, height, term="screen-256color", **environment):
-        Terminal.numbers += 1
-        self.server = f"p2ptest-{os.getpid()}-{Terminal.numbers}"
+        self.server = f"p2ptest-{os.getpid()}-{next(Terminal.numbers)}"
         self.environment = {"LC_ALL": "C.UTF-8", "TERM": term, **environment}
         self.command = shlex.join(map(str, command))
         self.size = (width, height)

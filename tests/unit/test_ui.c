@@ -270,7 +270,7 @@ static void test_head(void **state)
 	expect_row(1, "Bytes 5.0 MiB/s");
 	expect_row(1, "Lost 17");
 	expect_row(1, "Seen 123,456");
-	expect_row(2, "[███████████████     ] 75.0 %");
+	expect_row(2, "[██████████▌   ] 75.0 %");
 	expect_row(3, "BUS_ADDR");
 	expect_row(3, "1,800/s"); /* the last whole second */
 	expect_row(3, "peak 1,900/s");
@@ -367,7 +367,7 @@ static void test_ascii(void **state)
 		for (int i = 0; i < grid.width * grid.height; i++)
 			assert_in_range(grid.cells[i].character, ' ', '~');
 	}
-	expect_row(2, "[###############     ]");
+	expect_row(2, "[###########   ]");
 	expect_row(3, "#");
 	press('2');
 	expect("caf\\xc3\\xa9");
