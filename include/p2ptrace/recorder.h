@@ -36,6 +36,7 @@ struct recorder_options {
 	uint64_t max_bytes; /* of pages, 0: no end */
 	uint64_t duration_ns; /* 0: until a signal, or CMD's end */
 	struct rotation rotation; /* SIGUSR2 asks for the next file, too */
+	bool flight; /* the buffers keep the newest, which are written on SIGUSR1 and at the end */
 	char *const *command; /* CMD and its arguments, NULL: none */
 	bool no_capture; /* nothing of sys/ and proc/ in the file */
 	const char *user; /* whom CMD runs as, NULL: as this program */

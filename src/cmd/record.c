@@ -88,6 +88,9 @@ static const struct option_spec record_options[] = {
 	  .offset = AT(session.system) },
 	{ OPTION_SIZE, 'b', "buffer", "SIZE", "ring buffer per CPU, in KiB without a unit",
 	  .offset = AT(session.buffer_bytes), .unit = 1024 },
+	{ OPTION_FLAG, 0, "overwrite", NULL,
+	  "keep the newest in the buffers, write them on SIGUSR1 and at the end",
+	  .offset = AT(flight) },
 	{ OPTION_FLAG, 0, "no-overwrite", NULL, "when a buffer is full, drop what is newest",
 	  .offset = AT(session.no_overwrite) },
 	{ OPTION_FLAG, 'g', "call-graph", NULL, "kernel stacks of allocations and mappings",
@@ -157,7 +160,7 @@ static void show_summary(const struct recorder_options *options,
 			summary->workload);
 	if (!summary->files)
 		return;
-	if (options->rotation.on)
+	if (options->rotation.on || summary->files > 1)
 		snprintf(files, sizeof(files), "%" PRIu64 " file%s ", summary->files,
 			 summary->files == 1 ? "" : "s");
 	fprintf(stderr, "p2ptrace: recorded %s event%s (%s) in %s to %s%s; %s lost\n",
@@ -181,12 +184,16 @@ static int check_rotation(struct recorder_options *options, struct p2p_error *er
 {
 	struct rotation *rotation = &options->rotation;
 
-	if (rotation->keep && !rotation->on) {
+	if (options->flight && (rotation->on || options->session.no_overwrite))
+		return p2p_fail_usage(err, "--overwrite writes on SIGUSR1 and at the end: no "
+					   "--switch-output, no --no-overwrite");
+	if (rotation->keep && !options->flight && !rotation->on) {
 		rotation->on = true;
 		rotation->bytes = DEFAULT_TURN_BYTES;
 	}
-	if (rotation->on && !strcmp(options->output, "-"))
-		return p2p_fail_usage(err, "-o - is one file: no --switch-output, no --rotate");
+	if ((rotation->on || options->flight) && !strcmp(options->output, "-"))
+		return p2p_fail_usage(
+			err, "-o - is one file: no --switch-output, --rotate or --overwrite");
 	return 0;
 }
 

@@ -162,7 +162,7 @@ static void add_source(FILE *to, const struct recorder *recorder)
 	for (int kind = KIND_NONE + 1; kind < KIND_P2P_COUNT; kind++)
 		if (source->has[kind])
 			private_add(to, PRIVATE_EVENT, "%s", event_kind_names[kind]);
-	private_add(to, PRIVATE_FLIGHT_RECORDER, "%d", recorder->spool.still);
+	private_add(to, PRIVATE_FLIGHT_RECORDER, "%d", recorder->options->flight);
 	if (recorder->options->session.stacks)
 		private_add(to, PRIVATE_STACKS, "1");
 }

@@ -149,6 +149,22 @@ static int note_stats(struct piece *piece, struct recorder *recorder, bool last,
 
 /* ---- the end ---- */
 
+/* What gave way to newer events is no loss; the recording begins where no CPU misses any. */
+static void move_start(struct piece *piece)
+{
+	uint64_t first;
+
+	for (size_t i = 0; i < piece->files.count; i++) {
+		const struct spool_file *file = &piece->files.files[i];
+
+		if (piece->stats[i].overrun && file->bytes &&
+		    pread(file->fd, &first, sizeof(first), (off_t)piece->files.head_room) ==
+			    sizeof(first) &&
+		    first > piece->start)
+			piece->start = first;
+	}
+}
+
 /* Text under construction, in *text. */
 static bool write_text(char **text, const struct recorder *recorder,
 		       void (*write)(const struct recorder *recorder, FILE *to))
@@ -203,6 +219,8 @@ int piece_end(struct piece *piece, struct recorder *recorder, bool last, struct 
 	system_capture(piece, CAPTURE_END);
 	if (note_tasks(piece, recorder, err) || note_stats(piece, recorder, last, err))
 		return -1;
+	if (recorder->options->flight)
+		move_start(piece);
 	/* Modules may have come since the start. */
 	if (recorder->options->session.stacks)
 		piece->symbols = stacks_read_symbols();

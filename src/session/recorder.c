@@ -96,7 +96,7 @@ static int record_until_end(struct recorder *recorder, int signals, struct p2p_e
 		.end = options->duration_ns ? now + options->duration_ns : 0,
 		.turn = options->rotation.ns ? now + options->rotation.ns : 0,
 	};
-	const uint32_t turn_signal = options->rotation.on ? SIGUSR2 : 0;
+	const uint32_t turn_signal = options->flight ? SIGUSR1 : options->rotation.on ? SIGUSR2 : 0;
 
 	for (;;) {
 		unsigned int told;
@@ -148,7 +148,7 @@ static int open_piece(struct recorder *recorder, struct p2p_error *err)
 		return p2p_fail(err, "no memory");
 	recorder->head_room =
 		options->file_version == 7 ? trace_head_room(recorder->session.page_size) : 0;
-	recorder->piece = piece_begin(recorder, options->rotation.on, err);
+	recorder->piece = piece_begin(recorder, options->rotation.on || options->flight, err);
 	return recorder->piece ? 0 : -1;
 }
 
@@ -172,6 +172,7 @@ static int prepare(struct recorder *recorder, const sigset_t *mask, struct p2p_e
 	    recorder_reserve(recorder, err) || finisher_start(&recorder->finisher, err))
 		return -1;
 	recorder->spool.priority = options->priority;
+	recorder->spool.still = options->flight;
 	recorder->spool.max_bytes = options->max_bytes;
 	recorder->spool.turn_bytes = options->rotation.bytes;
 	if (options->session.stacks)

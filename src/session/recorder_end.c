@@ -53,7 +53,7 @@ void recorder_use_reserve(struct recorder *recorder)
 /* What a flight recorder lets go is no loss. */
 static uint64_t losses(const struct recorder *recorder, const struct ring_stats *stats)
 {
-	return (recorder->spool.still ? 0 : stats->overrun) + stats->commit_overrun +
+	return (recorder->options->flight ? 0 : stats->overrun) + stats->commit_overrun +
 	       stats->dropped;
 }
 
@@ -86,7 +86,7 @@ static void add_loss(struct recorder_summary *summary, const struct recorder *re
 		loss = &summary->lost[summary->lost_count++];
 		*loss = (struct recorder_loss){ .cpu = cpu };
 	}
-	loss->overrun += recorder->spool.still ? 0 : stats->overrun;
+	loss->overrun += recorder->options->flight ? 0 : stats->overrun;
 	loss->commit_overrun += stats->commit_overrun;
 	loss->dropped += stats->dropped;
 	loss->unsaved += recorder->unsaved[lane];

@@ -27,6 +27,12 @@ static void begin_at(struct piece *piece, const struct session *session, uint64_
 	piece->wall_offset = trace_clock_wall_offset(session);
 }
 
+/* Of a flight recorder only what is asked for before its end is called by the time. */
+static int name_ended(struct piece *piece, const struct recorder *recorder, struct p2p_error *err)
+{
+	return recorder->options->flight ? output_date(&piece->output, err) : 0;
+}
+
 int recorder_turn(struct recorder *recorder, struct p2p_error *err)
 {
 	const struct session *session = &recorder->session;
@@ -50,7 +56,7 @@ int recorder_turn(struct recorder *recorder, struct p2p_error *err)
 	ended->stop = stamp;
 	recorder->piece = next;
 	output_move(&ended->output, "reserve", &next->output);
-	if (piece_end(ended, recorder, false, err)) {
+	if (name_ended(ended, recorder, err) || piece_end(ended, recorder, false, err)) {
 		ended->files.keep = true;
 		piece_free(ended);
 		return -1;
@@ -69,7 +75,7 @@ static void keep(struct recorder *recorder, const struct output *output)
 	struct stat there;
 	struct kept_file *file;
 
-	if (!recorder->options->rotation.keep ||
+	if (!recorder->options->rotation.keep || !output->own_path ||
 	    fstatat(output->dir, output->name, &there, AT_SYMLINK_NOFOLLOW))
 		return;
 	file = ROWS_ADD(recorder->kept, recorder->kept_count);
@@ -98,7 +104,7 @@ static void settle(struct recorder *recorder, struct piece *piece)
 	for (size_t i = 0; i < piece->files.count; i++)
 		recorder->unsaved[i] += piece->unsaved[i];
 	keep(recorder, &piece->output);
-	if (piece->number && recorder->watch->written)
+	if (piece->output.own_path && recorder->watch->written)
 		recorder->watch->written(piece->output.path);
 	piece_free(piece);
 }

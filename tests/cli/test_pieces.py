@@ -278,6 +278,80 @@ class TurnTest(PieceTest):
         self.assertIn("one file", done.stderr)
 
 
+class FlightTest(PieceTest):
+    """--overwrite: the newest events, when they are asked for."""
+
+    def flight(self, *options):
+        return rig.Recording(self.path, self.group, "--overwrite", *options)
+
+    def test_what_gives_way_is_no_loss(self):
+        recording = self.flight("-b", 512)
+        rig.run("--events", 200000, "--threads", 2)
+        between = time.monotonic_ns()
+        truth = rig.run("--events", 2000, "--threads", 2)
+        errors = recording.stop()
+        self.assertIn("nothing lost", errors)
+        self.assertEqual(os.listdir(self.folder), ["x.dat"])
+        pid = truth["processes"][0]["pid"]
+        report = rig.report(self.path, "--pid", pid)
+        self.assertEqual({key: report["events"][key] for key in COUNT_KEYS},
+                         {key: truth["events"][key] for key in COUNT_KEYS})
+        self.assertEqual(rig.pick(rig.by(report["processes"], "pid"), rig.PROCESS_KEYS),
+                         rig.pick(rig.by(truth["processes"], "pid"), rig.PROCESS_KEYS))
+        told = info(self.path)
+        self.assertEqual(told["events"]["lost"], 0)
+        self.assertLess(sum(lane["bytes"] for lane in told["lanes"]),
+                        os.cpu_count() * (600 << 10))
+        # The oldest that is left is not long before: the start has moved.
+        first = rig.p2ptrace("events", "--json", self.path).stdout.splitlines()[0]
+        self.assertLessEqual(json.loads(first)["ts_ns"], told["start_ns"])
+        self.assertLess(told["start_ns"], between)
+        self.assertGreater(told["start_ns"], between - 500 * 10**6)
+        rig.p2ptrace("check", "--no-loss", self.path)
+
+    def test_on_a_signal(self):
+        """Each file holds what came since the one before, also under load."""
+        recording = self.flight()
+        with subprocess.Popen([rig.RIG, "run", "--seconds", "1.5", "--rate", "30000",
+                               "--threads", "2", "--truth", self.truth],
+                              stdin=subprocess.DEVNULL) as load:
+            for number in range(4):
+                time.sleep(0.3)
+                recording.process.send_signal(signal.SIGUSR1)
+                self.await_pieces(number + 1)
+            load.wait()
+        errors = recording.stop()
+        truth = rig.load(self.truth)
+        os.unlink(self.truth)
+        names = sorted(os.listdir(self.folder))
+        self.assertEqual(names[0], "x.dat")
+        paths = [os.path.join(self.folder, name) for name in [*names[1:], names[0]]]
+        self.assertEqual(re.findall("wrote (.*)", errors), paths[:-1])
+        total = collections.Counter()
+        opened = 0
+        for number, path in enumerate(paths):
+            report = rig.report(path)
+            total.update({key: report["events"][key] for key in COUNT_KEYS})
+            opened += report["outstanding"]["maps"] - report["orphans"]["unmaps"]
+            self.assertEqual(info(path)["recording"]["piece"], str(number + 1))
+        self.assertEqual(total, {key: truth["events"][key] for key in COUNT_KEYS})
+        self.assertEqual(opened, truth["outstanding"]["maps"])
+
+    def test_the_newest_stay(self):
+        recording = self.flight("--rotate", 1)
+        for _ in range(3):
+            recording.process.send_signal(signal.SIGUSR1)
+            time.sleep(0.2)
+        recording.stop()
+        names = sorted(os.listdir(self.folder))
+        self.assertEqual(len(names), 2)
+        self.assertEqual(info(os.path.join(self.folder, names[1]))["recording"]["piece"], "3")
+
+    def test_refused(self):
+        for options in (["--switch-output", "1M"], ["--no-overwrite"]):
+            self.record("--overwrite", *options, "-d", "0.01", status=2)
+
+
 class FaultTest(PieceTest):
     def test_full_disk(self):
         """Every file that is there is whole, and together they tell what is missing."""
