@@ -165,12 +165,16 @@ static int catch_signals(sigset_t *before, struct p2p_error *err)
 		SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGTRAP, SIGABRT, SIGSYS,
 		SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGPIPE, SIGURG,  SIGWINCH
 	};
+	struct sigaction hangup;
 	sigset_t caught;
 	int fd;
 
 	sigfillset(&caught);
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		sigdelset(&caught, kept[i]);
+	/* Under nohup it goes on when its terminal is gone. */
+	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler == SIG_IGN)
+		sigdelset(&caught, SIGHUP);
 	sigprocmask(SIG_BLOCK, &caught, before);
 	fd = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd >= 0 ? fd : p2p_fail_errno(err, "cannot catch signals");
@@ -250,6 +254,17 @@ static int print_pictures(struct live *live, const struct live_command *given, i
 	return more < 0 || printed < 0 ? -1 : 0;
 }
 
+/* Those that were taken note of must not come a second time, when they are let in. */
+static void forget_signals(int signals, const sigset_t *before)
+{
+	struct signalfd_siginfo info;
+
+	while (read(signals, &info, sizeof(info)) == sizeof(info))
+		;
+	close(signals);
+	sigprocmask(SIG_SETMASK, before, NULL);
+}
+
 static int write_output(struct live *live, const struct live_command *given, struct p2p_error *err)
 {
 	if (!given->output)
@@ -283,8 +298,7 @@ static int run_view(struct live_command *given, struct p2p_error *err)
 	if (live && !show(live, given, signals, err))
 		result = write_output(live, given, err);
 	live_close(live);
-	close(signals);
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	forget_signals(signals, &before);
 	return result ? -1 : P2P_OK;
 }
 

@@ -41,6 +41,7 @@ int engine_open(struct live_engine *engine, struct trace_file *file,
 	others = names_intern(analysis->names, "[others]", 8);
 	analysis->paths->others = others;
 	analysis->paths->limit = LIVE_PATHS_MAX;
+	engine->threads_max = LIVE_THREADS_MAX;
 	engine->position = analysis->start;
 	return 0;
 }
@@ -102,7 +103,7 @@ static void count_map(struct live_engine *engine, struct live_second *second,
 static void count_seconds(struct live_engine *engine)
 {
 	const struct slice *slice = &engine->slice;
-	struct live_second nowhere, *second = NULL;
+	struct live_second nowhere = { .events = 0 }, *second = NULL;
 	uint64_t from = 0, until = 0;
 
 	engine->events += slice->record_count;
@@ -196,7 +197,7 @@ static int bound_threads(struct live_engine *engine, struct p2p_error *err)
 	struct matcher *matcher = &engine->analysis->matchers[0];
 	int64_t gone = 0, first = 0;
 
-	if (matcher->thread_count <= LIVE_THREADS_MAX)
+	if (matcher->thread_count <= engine->threads_max)
 		return 0;
 	gone = matcher_fold_threads(matcher, thread_runs, engine);
 	if (matcher->thread_count > LIVE_THREADS_MAX - LIVE_THREADS_MAX / 4)
@@ -204,6 +205,10 @@ static int bound_threads(struct live_engine *engine, struct p2p_error *err)
 	if (gone < 0 || first < 0)
 		return p2p_fail(err, "no memory for the analysis");
 	engine->folded += (uint64_t)(gone + first);
+	/* Those that own what is outstanding stay: not to be tried again at once. */
+	engine->threads_max = matcher->thread_count + LIVE_THREADS_MAX / 4;
+	if (engine->threads_max < LIVE_THREADS_MAX)
+		engine->threads_max = LIVE_THREADS_MAX;
 	return 0;
 }
 

@@ -113,7 +113,7 @@ int live_pump(struct live *live, int timeout_ms, struct pollfd *wakers, size_t w
 
 int live_write(struct live *live, const char *path, uint64_t *events, struct p2p_error *err)
 {
-	uint64_t ignored;
+	uint64_t ignored = 0;
 
 	events = events ? events : &ignored;
 	*events = live->engine.events;

@@ -10,7 +10,8 @@
  *   keep.c      the pages seen so far
  *   describe.c  what a recording says of itself: to read it, and to write one
  *   machine.c   topology and counters of the machine
- *   snapshot.c  the picture; its rows in rows.c and matrix.c
+ *   snapshot.c  the picture; its rows in rows.c, rows_beside.c and matrix.c, their columns in
+ *               columns.c
  */
 #ifndef LIVE_PARTS_H
 #define LIVE_PARTS_H
@@ -38,6 +39,7 @@ struct live_engine {
 	uint64_t events, maps, bytes; /* so far; bytes of maps that came about */
 	uint64_t direct, succeeded; /* maps by BUS_ADDR, and all that came about */
 	uint64_t let_go, folded;
+	uint32_t threads_max; /* beyond which some are folded */
 	struct live_second seconds[LIVE_HISTORY]; /* second n at n % LIVE_HISTORY */
 	uint64_t first_second, last_second;
 	bool seconds_begun;
