@@ -54,6 +54,7 @@ struct predicted_row {
 
 struct predictions {
 	struct pci_system system;
+	bool borrowed; /* the system is somebody else's */
 	struct prediction *pairs; /* disagreements first */
 	size_t count, absent; /* absent: PREDICTION_ABSENT, the last ones */
 	struct predicted_row *rows; /* by row of the report's pairs */
@@ -68,6 +69,10 @@ extern const struct column prediction_columns[];
  */
 int predictions_add(struct report *report, const struct system_options *given,
 		    struct p2p_error *err);
+
+/* The same, of a system that is open already and stays so as long as the report. */
+int predictions_borrow(struct report *report, const struct pci_system *system,
+		       struct p2p_error *err);
 void predictions_free(struct predictions *predictions);
 
 /* The device that a name of an event means; NULL when it is not in the tree. */

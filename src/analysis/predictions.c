@@ -266,17 +266,8 @@ static int open_system(struct predictions *predictions, const struct analysis *a
 	return 1;
 }
 
-int predictions_add(struct report *report, const struct system_options *given,
-		    struct p2p_error *err)
+static int fill(struct report *report, struct predictions *predictions, struct p2p_error *err)
 {
-	struct predictions *predictions = calloc(1, sizeof(*predictions));
-	int result = predictions ? open_system(predictions, report->analysis, given, err)
-				 : p2p_fail(err, "no memory for the predictions");
-
-	if (result) {
-		free(predictions);
-		return result < 0 ? -1 : 0;
-	}
 	report->predictions = predictions;
 	if (add_pairs(predictions, report))
 		return p2p_fail(err, "no memory for the predictions");
@@ -288,11 +279,38 @@ int predictions_add(struct report *report, const struct system_options *given,
 	return 0;
 }
 
+int predictions_add(struct report *report, const struct system_options *given,
+		    struct p2p_error *err)
+{
+	struct predictions *predictions = calloc(1, sizeof(*predictions));
+	int result = predictions ? open_system(predictions, report->analysis, given, err)
+				 : p2p_fail(err, "no memory for the predictions");
+
+	if (result) {
+		free(predictions);
+		return result < 0 ? -1 : 0;
+	}
+	return fill(report, predictions, err);
+}
+
+int predictions_borrow(struct report *report, const struct pci_system *system,
+		       struct p2p_error *err)
+{
+	struct predictions *predictions = calloc(1, sizeof(*predictions));
+
+	if (!predictions)
+		return p2p_fail(err, "no memory for the predictions");
+	predictions->system = *system;
+	predictions->borrowed = true;
+	return fill(report, predictions, err);
+}
+
 void predictions_free(struct predictions *predictions)
 {
 	if (!predictions)
 		return;
-	system_close(&predictions->system);
+	if (!predictions->borrowed)
+		system_close(&predictions->system);
 	free(predictions->pairs);
 	free(predictions->rows);
 	free(predictions);

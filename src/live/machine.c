@@ -38,6 +38,11 @@ int machine_open(struct live *live, struct p2p_error *err)
 	struct utsname name;
 
 	machine->running = !live->options.path;
+	if (live->options.path) {
+		given.kernel = live->engine.analysis->recording.values[PRIVATE_KERNEL];
+		if (given.kernel && kernel_version_parse(given.kernel) == KERNEL_NOT_KNOWN)
+			given.kernel = NULL;
+	}
 	if (machine->running && !uname(&name)) {
 		snprintf(machine->host, sizeof(machine->host), "%s", name.nodename);
 		snprintf(machine->kernel, sizeof(machine->kernel), "%s", name.release);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "p2ptrace/predictions.h"
 #include "p2ptrace/rows.h"
 #include "p2ptrace/text.h"
 #include "parts.h"
@@ -292,6 +293,8 @@ static int take_picture(struct live *live, struct live_snapshot *snapshot, struc
 
 	fill_head(&snapshot->head, live, report, maker.seconds);
 	fill_history(snapshot, &live->engine);
+	if (live->machine.has_system && predictions_borrow(report, &live->machine.system, err))
+		return -1;
 	if (findings_make(&snapshot->findings, report, &live->leaks, err))
 		return -1;
 	if (rows_make(&maker) && events_make(&maker) && counters_make(&maker) &&

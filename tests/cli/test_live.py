@@ -73,7 +73,10 @@ class Same(unittest.TestCase):
         self.assertEqual(outstanding, report["outstanding"])
         for name, keys in (("map_types", TYPE), ("pairs", PAIR), ("processes", PROCESS),
                            ("providers", POOL)):
-            self.assertEqual(rows(picture[name], keys), rows(report[name], keys), name)
+            # A machine's pools stand there though nobody used them.
+            mine = [row for row in picture[name] if name != "providers" or row["allocs"] or
+                    row["provider"] in {other["provider"] for other in report["providers"]}]
+            self.assertEqual(rows(mine, keys), rows(report[name], keys), name)
         self.assertEqual(rows(picture["findings"], FINDING),
                          rows(read(path, "analyze", *filters)["findings"], FINDING))
         totals = read(path, "leaks", *filters)["totals"]
