@@ -76,6 +76,9 @@ struct topology {
 	size_t count;
 	struct host_bridge *hosts;
 	size_t host_count;
+	/* The upstream ports of switches, and the ports of switches with nothing below. */
+	const struct pci_device **switches, **free_ports;
+	size_t switch_count, free_port_count;
 	/* AMD of family 0x17 or newer: every pair may go through its root complex. */
 	enum answer zen;
 	char cpu[64]; /* "GenuineIntel family 6", "" when not known */

@@ -10,13 +10,27 @@ void json_init(struct json *json, FILE *out, bool compact)
 	*json = (struct json){ .out = out, .compact = compact };
 }
 
+/* Bytes that stand for themselves. */
+static size_t plain_length(const unsigned char *text)
+{
+	size_t length = 0;
+
+	while (text[length] >= 0x20 && text[length] < 0x7f && text[length] != '"' &&
+	       text[length] != '\\')
+		length++;
+	return length;
+}
+
 static void quote(FILE *out, const char *text)
 {
 	const unsigned char *at = (const unsigned char *)text;
 
 	fputc('"', out);
 	while (*at) {
-		size_t length = text_utf8_length(at);
+		size_t length = plain_length(at);
+
+		if (!length)
+			length = text_utf8_length(at);
 
 		if (*at == '"' || *at == '\\')
 			fprintf(out, "\\%c", *at);

@@ -109,11 +109,6 @@ char *blocker_config_acs(const struct rule *rule, const struct pci_device *provi
 
 /* ---- moving a card ---- */
 
-static bool is_free_port(const struct pci_device *port)
-{
-	return port->config.port == PORT_DOWNSTREAM && !port->below && port->above;
-}
-
 /* The switch (its upstream port) nearest above a device. */
 static const struct pci_device *switch_above(const struct pci_device *device)
 {
@@ -134,10 +129,10 @@ static struct free_ports free_ports_of(const struct topology *topology,
 	struct free_ports found = { NULL, NULL };
 
 	for (int redirecting = 0; redirecting < 2; redirecting++)
-		for (size_t i = 0; i < topology->count && !found.second; i++) {
-			const struct pci_device *port = &topology->devices[i];
+		for (size_t i = 0; i < topology->free_port_count && !found.second; i++) {
+			const struct pci_device *port = topology->free_ports[i];
 
-			if (!is_free_port(port) || port->above != upstream ||
+			if (port->above != upstream ||
 			    (pci_redirects(port) == ANSWER_YES) != redirecting)
 				continue;
 			*(found.first ? &found.second : &found.first) = port;
@@ -177,16 +172,14 @@ static void move_words(const struct pair *pair, char *to, size_t room)
 			 stays[!i]->name, upstream->name, stays[i]->name, first);
 		return;
 	}
-	for (size_t i = 0; i < topology->count; i++) {
-		if (topology->devices[i].config.port != PORT_UPSTREAM)
-			continue;
-		ports = free_ports_of(topology, &topology->devices[i]);
+	for (size_t i = 0; i < topology->switch_count; i++) {
+		ports = free_ports_of(topology, topology->switches[i]);
 		if (!ports.second)
 			continue;
 		port_words(ports.first, first, sizeof(first));
 		port_words(ports.second, second, sizeof(second));
 		snprintf(to, room, "move both below the switch %s: ports %s and %s are free there",
-			 topology->devices[i].name, first, second);
+			 topology->switches[i]->name, first, second);
 		return;
 	}
 	snprintf(to, room,

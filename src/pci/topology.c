@@ -179,6 +179,25 @@ static void find_first_devices(struct topology *topology)
 	}
 }
 
+/* For whoever looks for a place to move a card to: there are few of them. */
+static bool find_ports(struct topology *topology)
+{
+	for (size_t i = 0; i < topology->count; i++) {
+		const struct pci_device *device = &topology->devices[i], **row;
+
+		if (device->config.port == PORT_UPSTREAM)
+			row = ROWS_ADD(topology->switches, topology->switch_count);
+		else if (device->config.port == PORT_DOWNSTREAM && !device->below && device->above)
+			row = ROWS_ADD(topology->free_ports, topology->free_port_count);
+		else
+			continue;
+		if (!row)
+			return false;
+		*row = device;
+	}
+	return true;
+}
+
 /* ---- the devices ---- */
 
 static void read_config(struct topology *topology, struct pci_device *device)
@@ -321,6 +340,10 @@ static int read_all(struct topology *topology, struct p2p_error *err)
 	place_all(topology);
 	cut_loops(topology);
 	find_first_devices(topology);
+	if (!find_ports(topology)) {
+		topology_free(topology);
+		return p2p_fail(err, "out of memory");
+	}
 	read_system(topology);
 	return 0;
 }
@@ -343,6 +366,8 @@ void topology_free(struct topology *topology)
 {
 	free(topology->devices);
 	free(topology->hosts);
+	free(topology->switches);
+	free(topology->free_ports);
 	free(topology->cmdline);
 	sysroot_close(&topology->root);
 	*topology = (struct topology){ .root.fd = -1 };

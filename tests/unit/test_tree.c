@@ -157,6 +157,7 @@ static void test_packed_and_unpacked(void **state)
 	assert_int_equal(plain_size, size);
 	assert_memory_equal(plain, bytes, size);
 	again = tree_unpack(plain, plain_size, &err);
+	free(plain);
 	assert_non_null(again);
 	assert_int_equal(tree_count(again), tree_count(tree));
 	check(again);
