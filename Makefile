@@ -34,7 +34,7 @@ ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(OPTIMISE) -pthread -Iinclude -D_GNU_SOURC
               -DP2PTRACE_VERSION='"$(VERSION)"' $(DEP_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 ALL_LIBS   := $(DEP_LIBS) -pthread -lm
 
-LIB_SOURCES := $(wildcard $(addsuffix /*.c,$(addprefix src/,base session trace event analysis pci doctor live output ui)))
+LIB_SOURCES := $(wildcard $(addsuffix /*.c,$(addprefix src/,base probe session trace event analysis pci doctor live output ui)))
 CMD_SOURCES := $(wildcard src/cmd/*.c) src/p2ptrace.c
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(O)/obj/%.o)

@@ -8,10 +8,11 @@ PACKAGE_libtraceevent := Debian libtraceevent-dev, Fedora libtraceevent-devel, A
 PACKAGE_libpci        := Debian libpci-dev, Fedora pciutils-devel, Arch pciutils
 
 # Found: used.  Not found: the program says what it cannot read.
-OPTIONAL := libzstd zlib ncursesw
+OPTIONAL := libzstd zlib ncursesw libbpf
 DEFINE_libzstd := -DHAVE_ZSTD
 DEFINE_zlib    := -DHAVE_ZLIB
 DEFINE_ncursesw := -DHAVE_NCURSES
+DEFINE_libbpf   := -DHAVE_LIBBPF
 
 PKG_CONFIG ?= pkg-config
 

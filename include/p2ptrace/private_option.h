@@ -31,6 +31,8 @@ enum private_key {
 	PRIVATE_SOURCE, /* "source": tracepoint, probe */
 	PRIVATE_SYSTEM, /* "system": tracefs system that held the events */
 	PRIVATE_EVENT, /* "event", several: those of the five that were recorded */
+	PRIVATE_MAP_TYPE, /* "map_type", several: NUMBER NAME, as the kernel's enum has them */
+	PRIVATE_PAGE_STRUCT, /* "page_struct": BYTES of the kernel's struct page, and of a page */
 	PRIVATE_FLIGHT_RECORDER, /* "flight_recorder": 1: overruns are no loss, by choice */
 	PRIVATE_STACKS, /* "stacks": 1: allocations and maps have kernel stacks */
 	PRIVATE_MISSED, /* "missed": events that probes missed */

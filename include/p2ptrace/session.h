@@ -43,8 +43,7 @@ struct extra_events {
 };
 
 struct session_options {
-	const char *source; /* "auto", "tracepoint", ... */
-	const char *system; /* NULL: search */
+	struct source_options source;
 	uint64_t buffer_bytes; /* per CPU; 0: by the machine's size */
 	const char *clock;
 	bool no_overwrite; /* when full, the newest events are dropped, not the oldest */

@@ -83,9 +83,13 @@ static const struct option_spec record_options[] = {
 	{ OPTION_CALL, 'e', "event", "SYSTEM:EVENT", "this event too (several times)",
 	  .offset = AT(session.extra), .parse = parse_event },
 	{ OPTION_STRING, 'S', "source", "SOURCE", "auto, tracepoint or probe",
-	  .offset = AT(session.source) },
+	  .offset = AT(session.source.name) },
 	{ OPTION_STRING, 0, "system", "NAME", "the tracefs system that holds the events",
-	  .offset = AT(session.system) },
+	  .offset = AT(session.source.system) },
+	{ OPTION_STRING, 0, "offsets", "FILE", "for probes: where the kernel's structures have what",
+	  .offset = AT(session.source.offsets) },
+	{ OPTION_U64, 0, "segments", "N", "for probes: segments of an unmap looked at (default 4)",
+	  .offset = AT(session.source.segments) },
 	{ OPTION_SIZE, 'b', "buffer", "SIZE", "ring buffer per CPU, in KiB without a unit",
 	  .offset = AT(session.buffer_bytes), .unit = 1024 },
 	{ OPTION_FLAG, 0, "overwrite", NULL,
@@ -234,7 +238,7 @@ static int run_record(int argc, char **argv, struct p2p_error *err)
 {
 	struct recorder_options options = { .output = "p2ptrace.dat",
 					    .file_version = 7,
-					    .session = { .source = "auto", .clock = "mono" } };
+					    .session = { .source.name = "auto", .clock = "mono" } };
 	int rest_count, result;
 	char **rest;
 

@@ -56,8 +56,8 @@ bool extra_event_is_there(const struct session *session, const struct extra_even
 {
 	const struct source *source = &session->source;
 
-	for (int kind = KIND_NONE + 1; kind < KIND_P2P_COUNT; kind++)
-		if (source->has[kind] && is_event(event, source->system, event_kind_names[kind]))
+	for (size_t i = 0; i < source->event_count; i++)
+		if (is_event(event, source->system, source->events[i].name))
 			return true;
 	return (session->beside_exit && is_event(event, "sched", "sched_process_exit")) ||
 	       (session->beside_rename && is_event(event, "task", "task_rename")) ||

@@ -79,9 +79,9 @@ static int add_formats(struct metadata_texts *texts, const struct session *sessi
 
 	if (add_ftrace_formats(texts, instance, err))
 		return -1;
-	for (int kind = KIND_NONE + 1; kind < KIND_P2P_COUNT; kind++)
-		if (session->source.has[kind] && add_format(texts, instance, session->source.system,
-							    event_kind_names[kind], err))
+	for (size_t i = 0; i < session->source.event_count; i++)
+		if (add_format(texts, instance, session->source.system,
+			       session->source.events[i].name, err))
 			return -1;
 	if (session->beside_exit && add_format(texts, instance, "sched", "sched_process_exit", err))
 		return -1;
@@ -153,6 +153,19 @@ static void add_time(FILE *to, const struct piece *piece)
 		private_add(to, PRIVATE_PIECE, "%u", piece->number);
 }
 
+/* What only the kernel that recorded can say of numbers in its probes' events. */
+static void add_kernel_types(FILE *to, const struct source *source)
+{
+	char *const *names = source_map_types(source);
+
+	for (int i = 0; names && i < 16; i++)
+		if (names[i])
+			private_add(to, PRIVATE_MAP_TYPE, "%d %s", i, names[i]);
+	if (source_page_struct(source))
+		private_add(to, PRIVATE_PAGE_STRUCT, "%" PRIu32 " %ld", source_page_struct(source),
+			    sysconf(_SC_PAGESIZE));
+}
+
 static void add_source(FILE *to, const struct recorder *recorder)
 {
 	const struct source *source = &recorder->session.source;
@@ -162,6 +175,7 @@ static void add_source(FILE *to, const struct recorder *recorder)
 	for (int kind = KIND_NONE + 1; kind < KIND_P2P_COUNT; kind++)
 		if (source->has[kind])
 			private_add(to, PRIVATE_EVENT, "%s", event_kind_names[kind]);
+	add_kernel_types(to, source);
 	private_add(to, PRIVATE_FLIGHT_RECORDER, "%d", recorder->options->flight);
 	if (recorder->options->session.stacks)
 		private_add(to, PRIVATE_STACKS, "1");

@@ -172,6 +172,14 @@ static void event_file(char *path, size_t room, const char *system, const char *
 	snprintf(path, room, "events/%s/%s/%s", system, event, file);
 }
 
+/* Where an event is recorded: with pids, beginnings apart. */
+static const struct instance *instance_of(const struct session *session,
+					  const struct source_event *event)
+{
+	return &session->instances[filter_applies(event->kind) ? session->instance_count - 1
+							       : SESSION_MAIN];
+}
+
 /* The kernel's words for a filter it refused: its last line names the reason. */
 static void read_refusal(const struct instance *instance, const char *path, char *words,
 			 size_t room)
@@ -192,35 +200,52 @@ struct filtering {
 	char refusal[200]; /* why, for the last one refused */
 };
 
-static int filter_event(const struct session *session, const struct instance *instance,
-			const struct filter_spec *spec, enum event_kind kind,
-			struct filtering *done, struct p2p_error *err)
+/* The user's filter for an event; "" without one. */
+static int build_filter(const struct session *session, const struct instance *instance,
+			const struct filter_spec *spec, const struct source_event *event,
+			char filter[FILTER_ROOM], struct p2p_error *err)
 {
-	const char *name = event_kind_names[kind];
-	char filter[FILTER_ROOM], path[512];
+	char path[512], *format;
 	bool unfiltered;
-	char *format;
 	int result;
 
-	event_file(path, sizeof(path), session->source.system, name, "format");
+	filter[0] = '\0';
+	if (!filter_applies(event->kind))
+		return 0;
+	event_file(path, sizeof(path), session->source.system, event->name, "format");
 	format = instance_read(instance, path, err);
 	if (!format)
 		return -1;
-	result = filter_build(spec, kind, format, filter, &unfiltered, err);
+	result = filter_build(spec, event->kind, format, filter, &unfiltered, err);
 	free(format);
-	if (result)
+	if (!result && unfiltered)
+		p2p_warn("%s tells no such device: all of them are recorded", event->name);
+	return result;
+}
+
+/* The source's own filter always, the user's beside it if the kernel takes it. */
+static int filter_event(const struct session *session, const struct filter_spec *spec,
+			const struct source_event *event, struct filtering *done,
+			struct p2p_error *err)
+{
+	const struct instance *instance = instance_of(session, event);
+	char filter[FILTER_ROOM], both[FILTER_ROOM + sizeof(event->filter) + 16], path[512];
+	bool own = event->filter[0];
+
+	if (build_filter(session, instance, spec, event, filter, err))
 		return -1;
-	if (unfiltered)
-		p2p_warn("%s tells no such device: all of them are recorded", name);
+	event_file(path, sizeof(path), session->source.system, event->name, "filter");
+	if (own && instance_write(instance, path, event->filter, err))
+		return -1;
 	if (!filter[0])
 		return 0;
-	done->given |= 1u << kind;
-	event_file(path, sizeof(path), session->source.system, name, "filter");
-	if (instance_try(instance, path, filter)) {
-		done->refused |= 1u << kind;
-		read_refusal(instance, path, done->refusal, sizeof(done->refusal));
-	}
-	return 0;
+	done->given |= 1u << event->kind;
+	snprintf(both, sizeof(both), own ? "(%s) && (%s)" : "%.0s%s", event->filter, filter);
+	if (!instance_try(instance, path, both))
+		return 0;
+	done->refused |= 1u << event->kind;
+	read_refusal(instance, path, done->refusal, sizeof(done->refusal));
+	return own ? instance_write(instance, path, event->filter, err) : 0;
 }
 
 /* An event that lacks a field of the filter passes whole; a filter that no event
@@ -228,12 +253,10 @@ static int filter_event(const struct session *session, const struct instance *in
 static int set_filters(const struct session *session, const struct filter_spec *spec,
 		       struct p2p_error *err)
 {
-	const struct instance *instance = &session->instances[session->instance_count - 1];
 	struct filtering done = { .given = 0 };
 
-	for (int kind = KIND_NONE + 1; kind < KIND_P2P_COUNT; kind++)
-		if (session->source.has[kind] && filter_applies(kind) &&
-		    filter_event(session, instance, spec, kind, &done, err))
+	for (size_t i = 0; i < session->source.event_count; i++)
+		if (filter_event(session, spec, &session->source.events[i], &done, err))
 			return -1;
 	if (done.given && done.given == done.refused)
 		return p2p_fail_usage(err, "the kernel refuses the filter: %s", done.refusal);
@@ -268,14 +291,14 @@ static void enable_beside(struct session *session)
 
 static int enable_events(struct session *session, struct p2p_error *err)
 {
-	for (int kind = KIND_NONE + 1; kind < KIND_P2P_COUNT; kind++) {
-		size_t which = filter_applies(kind) ? session->instance_count - 1 : SESSION_MAIN;
+	for (size_t i = 0; i < session->source.event_count; i++) {
+		const struct source_event *event = &session->source.events[i];
 
-		if (session->source.has[kind] &&
-		    enable_event(&session->instances[which], session->source.system,
-				 event_kind_names[kind], err))
+		if (enable_event(instance_of(session, event), session->source.system, event->name,
+				 err))
 			return -1;
 	}
+	source_ready(&session->source);
 	enable_beside(session);
 	return extra_events_enable(session, err);
 }
@@ -298,8 +321,7 @@ static int open_all(struct session *session, const struct session_options *optio
 	if (tracefs_open(&session->tracefs, err))
 		return -1;
 	instance_remove_stale(&session->tracefs);
-	if (source_open(&session->source, &session->tracefs, options->source, options->system,
-			err) ||
+	if (source_open(&session->source, &session->tracefs, &options->source, err) ||
 	    check_pids(session, &options->pids, err) || create_instances(session, options, err) ||
 	    trace_clock_open(session, options->clock, err))
 		return -1;

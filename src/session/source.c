@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "p2ptrace/rows.h"
 #include "p2ptrace/source.h"
 
 /* The system that p2ptrace's own kernel module uses: first choice among several. */
@@ -81,12 +82,10 @@ static int fail_no_events(const char *where, struct p2p_error *err)
 		where);
 }
 
-static int tracepoint_prepare(struct source *source, const struct tracefs *tracefs,
-			      const char *wanted, struct p2p_error *err)
+static int find_system(struct source *source, const char *wanted, struct p2p_error *err)
 {
 	struct systems systems;
 
-	source->tracefs = tracefs;
 	if (wanted) {
 		char where[300];
 
@@ -107,9 +106,25 @@ static int tracepoint_prepare(struct source *source, const struct tracefs *trace
 				systems.names);
 		strcpy(source->system, systems.preferred ? preferred_system : systems.last);
 	}
-	for (int kind = KIND_NONE + 1; kind < KIND_P2P_COUNT; kind++)
-		source->has[kind] = has_event(tracefs, source->system, kind);
 	return 0;
+}
+
+static int tracepoint_prepare(struct source *source, const struct tracefs *tracefs,
+			      const struct source_options *options, struct p2p_error *err)
+{
+	source->tracefs = tracefs;
+	if (find_system(source, options->system, err))
+		return -1;
+	for (int kind = KIND_NONE + 1; kind < KIND_P2P_COUNT; kind++)
+		if (has_event(tracefs, source->system, kind) &&
+		    source_add(source, kind, event_kind_names[kind], "", err))
+			return -1;
+	return 0;
+}
+
+static void tracepoint_ready(struct source *source)
+{
+	(void)source;
 }
 
 static uint64_t tracepoint_missed(const struct source *source)
@@ -123,47 +138,104 @@ static void tracepoint_release(struct source *source)
 	(void)source;
 }
 
-static const struct source_ops sources[] = {
-	{ "tracepoint", tracepoint_prepare, tracepoint_missed, tracepoint_release },
-};
+static const struct source_ops tracepoint_source_ops = { "tracepoint", tracepoint_prepare,
+							 tracepoint_ready, tracepoint_missed,
+							 tracepoint_release };
+
+/* In the order of preference. */
+static const struct source_ops *const sources[] = { &tracepoint_source_ops, &probe_source_ops };
+
+#define SOURCES (sizeof(sources) / sizeof(sources[0]))
 
 /* ---- choosing ---- */
 
+int source_add(struct source *source, enum event_kind kind, const char *name, const char *filter,
+	       struct p2p_error *err)
+{
+	struct source_event *event = ROWS_ADD(source->events, source->event_count);
+
+	if (!event)
+		return p2p_fail(err, "no memory");
+	event->kind = kind;
+	snprintf(event->name, sizeof(event->name), "%s", name);
+	snprintf(event->filter, sizeof(event->filter), "%s", filter);
+	source->has[kind] = true;
+	return 0;
+}
+
 static void warn_missing(const struct source *source)
 {
-	for (int kind = KIND_NONE + 1; kind < KIND_P2P_COUNT; kind++)
+	/* Probes said what they cannot see. */
+	for (int kind = KIND_NONE + 1; kind < KIND_P2P_COUNT && !source->probe; kind++)
 		if (!source->has[kind])
 			p2p_warn("%s has no event %s: it will be missing from the recording",
 				 source->system, event_kind_names[kind]);
 }
 
-int source_open(struct source *source, const struct tracefs *tracefs, const char *name,
-		const char *wanted_system, struct p2p_error *err)
+static void forget_events(struct source *source)
 {
-	bool any = !strcmp(name, "auto"), known = any || !strcmp(name, "probe");
-
+	free(source->events);
 	*source = (struct source){ .ops = NULL };
-	if (!strcmp(name, "probe"))
-		return p2p_fail(err, "-S probe: recording through dynamic probes is not built into "
-				     "this version");
-	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
-		if (!any && strcmp(name, sources[i].name) != 0)
-			continue;
-		known = true;
-		if (!sources[i].prepare(source, tracefs, wanted_system, err)) {
-			source->ops = &sources[i];
-			warn_missing(source);
-			return 0;
-		}
+}
+
+static int try_source(struct source *source, const struct source_ops *ops,
+		      const struct tracefs *tracefs, const struct source_options *options,
+		      struct p2p_error *err)
+{
+	if (ops->prepare(source, tracefs, options, err)) {
+		forget_events(source);
+		return -1;
 	}
-	if (!known)
-		return p2p_fail_usage(err, "-S: '%s' is no source (auto, tracepoint, probe)", name);
-	return -1;
+	source->ops = ops;
+	warn_missing(source);
+	return 0;
+}
+
+static bool has_tracepoints(const struct tracefs *tracefs)
+{
+	struct source source = { .tracefs = tracefs };
+	struct p2p_error ignored;
+	struct systems systems;
+
+	return !list_systems(&source, &systems, &ignored) && systems.count;
+}
+
+/* Tracepoints where there are any, else probes. */
+static int open_any(struct source *source, const struct tracefs *tracefs,
+		    const struct source_options *options, struct p2p_error *err)
+{
+	struct p2p_error no_tracepoints, no_probes;
+
+	if (options->system || has_tracepoints(tracefs))
+		return try_source(source, sources[0], tracefs, options, err);
+	if (!try_source(source, sources[1], tracefs, options, &no_probes))
+		return 0;
+	try_source(source, sources[0], tracefs, options, &no_tracepoints);
+	return p2p_fail(err, "%.500s\nProbes do not help: %.400s.", no_tracepoints.text,
+			no_probes.text);
+}
+
+int source_open(struct source *source, const struct tracefs *tracefs,
+		const struct source_options *options, struct p2p_error *err)
+{
+	*source = (struct source){ .ops = NULL };
+	if (!strcmp(options->name, "auto"))
+		return open_any(source, tracefs, options, err);
+	for (size_t i = 0; i < SOURCES; i++)
+		if (!strcmp(options->name, sources[i]->name))
+			return try_source(source, sources[i], tracefs, options, err);
+	return p2p_fail_usage(err, "-S: '%s' is no source (auto, tracepoint, probe)",
+			      options->name);
+}
+
+void source_ready(struct source *source)
+{
+	source->ops->ready(source);
 }
 
 void source_close(struct source *source)
 {
 	if (source->ops)
 		source->ops->release(source);
-	source->ops = NULL;
+	forget_events(source);
 }

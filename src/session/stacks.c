@@ -52,9 +52,9 @@ static int enable_one(const struct instance *instance, const char *system, const
 int stacks_enable(const struct instance *instance, const struct source *source,
 		  struct p2p_error *err)
 {
-	for (int kind = KIND_NONE + 1; kind < KIND_P2P_COUNT; kind++)
-		if (wants_stack(kind) && source->has[kind] &&
-		    enable_one(instance, source->system, event_kind_names[kind], err))
+	for (size_t i = 0; i < source->event_count; i++)
+		if (wants_stack(source->events[i].kind) &&
+		    enable_one(instance, source->system, source->events[i].name, err))
 			return -1;
 	return 0;
 }

@@ -61,6 +61,22 @@ static bool add_unsaved(struct recording *recording, const char *value)
 	return unsaved;
 }
 
+/* "NUMBER NAME": numbers are few and small. */
+static bool add_map_type(struct recording *recording, const char *value)
+{
+	unsigned int number;
+	char name[64];
+
+	if (sscanf(value, "%3u %63s", &number, name) != 2 || number >= 256)
+		return true;
+	while (recording->type_count <= number)
+		if (!ROWS_ADD(recording->type_names, recording->type_count))
+			return false;
+	free(recording->type_names[number]);
+	recording->type_names[number] = strdup(name);
+	return recording->type_names[number];
+}
+
 static bool read_line(struct recording *recording, char *line)
 {
 	char *value = strchr(line, ' ');
@@ -79,6 +95,8 @@ static bool read_line(struct recording *recording, char *line)
 		return add_living(recording, value);
 	if (key == PRIVATE_UNSAVED)
 		return add_unsaved(recording, value);
+	if (key == PRIVATE_MAP_TYPE)
+		return add_map_type(recording, value);
 	if (key == PRIVATE_KEYS || recording->values[key])
 		return true;
 	recording->values[key] = strdup(value);
