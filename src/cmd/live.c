@@ -83,9 +83,13 @@ static const struct option_spec options[] = {
 	{ OPTION_STRING, 'f', "filter", "FILTER", "a kernel event filter on what begins",
 	  .offset = AT(live.session.filter.kernel) },
 	{ OPTION_STRING, 'S', "source", "SOURCE", "auto, tracepoint or probe",
-	  .offset = AT(live.session.source) },
+	  .offset = AT(live.session.source.name) },
 	{ OPTION_STRING, 0, "system", "NAME", "the tracefs system that holds the events",
-	  .offset = AT(live.session.system) },
+	  .offset = AT(live.session.source.system) },
+	{ OPTION_STRING, 0, "offsets", "FILE", "for probes: where the kernel's structures have what",
+	  .offset = AT(live.session.source.offsets) },
+	{ OPTION_U64, 0, "segments", "N", "for probes: segments of an unmap looked at (default 4)",
+	  .offset = AT(live.session.source.segments) },
 	{ OPTION_SIZE, 'b', "buffer", "SIZE", "ring buffer per CPU, in KiB without a unit",
 	  .offset = AT(live.session.buffer_bytes), .unit = 1024 },
 	{ OPTION_STRING, 'C', "clock", "CLOCK", "the trace clock (default mono)",
@@ -308,7 +312,7 @@ static int run(int argc, char **argv, struct p2p_error *err)
 				      .live = {
 					      .min_age = NOT_KNOWN,
 					      .keep_bytes = KEEP_DEFAULT,
-					      .session = { .source = "auto", .clock = "mono" } } };
+					      .session = { .source.name = "auto", .clock = "mono" } } };
 	char **words;
 	int count, result;
 
