@@ -32,6 +32,8 @@ struct event_view {
 	uint32_t id;
 	uint32_t tid; /* the event's own pid if it has one, else the one in its head */
 	char comm[EVENT_TEXT_MAX]; /* the event's own, "" without */
+	bool left_out; /* a probe's event that stands for nothing of its own */
+	uint64_t unseen; /* it tells of so many ends that were not looked at: lost */
 	bool damaged; /* shorter than its fields */
 	struct event_value values[EVENT_FIELDS_MAX]; /* without pid and comm */
 	size_t count;

@@ -24,6 +24,7 @@ struct type_row {
 struct pair_row {
 	const char *client, *provider, *type;
 	int64_t dist;
+	bool calculation; /* of a type only: not a row of its own */
 	uint64_t maps, unmaps, failed, bytes;
 	uint64_t outstanding, outstanding_bytes, peak_bytes;
 	uint64_t ambiguous; /* lifetimes whose key was open several times */

@@ -63,6 +63,29 @@ struct text_place {
 
 #define TYPE_SYMBOLS 16
 
+/*
+ * What dynamic probes (see recipes.h) tell instead of the canonical fields; NULL: absent.
+ *   page, base, offset: a struct page's address (the lowest two bits are flags), that of
+ *     the first one, and bytes into the page: together the key, a physical address when
+ *     there is a base
+ *   vm_addr, vm_start, vm_end: a page's place in a program's area: the first page stands
+ *     for all of it, the others are left out
+ *   nents, seen: of so many segments only so many were looked at: the others are lost
+ *   provider_end: the provider, where `provider` is no device's name
+ */
+struct probe_fields {
+	const struct event_field *page, *base, *offset, *vm_addr, *vm_start, *vm_end, *nents,
+		*seen, *provider_end;
+};
+
+struct derived {
+	uint64_t addr, size;
+	bool has_addr, has_size;
+	bool is_physical; /* addr is; else it only tells pages apart */
+	bool left_out; /* stands for nothing of its own */
+	uint64_t unseen; /* segments that were not looked at: left out, lost */
+};
+
 struct event_layout {
 	enum event_kind kind;
 	uint32_t index; /* in schema->layouts */
@@ -83,6 +106,9 @@ struct event_layout {
 	/* Numbers below TYPE_SYMBOLS to map types; others by type_of_number(). */
 	uint8_t symbols[TYPE_SYMBOLS], old_symbols[TYPE_SYMBOLS];
 	bool guessed_types; /* the file does not say what the numbers mean */
+	struct probe_fields probe;
+	bool derives; /* any of them is there */
+	uint32_t page_struct, page_bytes; /* of the kernel's struct page and pages */
 	/* KIND_RENAME, KIND_EXIT: whom and the name; KIND_STACK: the addresses */
 	const struct event_field *subject_pid, *subject_comm, *stack;
 };
@@ -106,6 +132,16 @@ struct schema {
 struct schema *schema_new(const struct trace_file *file, const char *const *numbering,
 			  size_t numbering_count);
 void schema_free(struct schema *schema);
+
+/* The kernel's struct page has so many bytes, a page so many: as the recording says. */
+void schema_set_pages(struct schema *schema, const char *text);
+
+/* Whether a text is the address of a PCI device: "0000:03:00.0". */
+bool schema_is_device(const char *text, size_t length);
+
+/* What a layout that derives makes of a record of at least its min_length. */
+void schema_derive(const struct event_layout *layout, const unsigned char *record, uint32_t length,
+		   bool swapped, struct derived *derived);
 
 /* A number of a record as its bits; up to 8 bytes behind the field are read as well. */
 static inline __attribute__((always_inline)) uint64_t

@@ -312,6 +312,7 @@ static int prepare(struct analysis *analysis, const struct analysis_options *opt
 		analysis->stacks = names_new();
 	if (!analysis->schema || !analysis->paths)
 		return p2p_fail(err, "no memory for the analysis");
+	schema_set_pages(analysis->schema, analysis->recording.values[PRIVATE_PAGE_STRUCT]);
 	if (processes_init(&analysis->processes, analysis->file, &analysis->recording,
 			   analysis->names, err))
 		return -1;

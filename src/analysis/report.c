@@ -135,6 +135,20 @@ static bool add_pair(struct report *report, const struct path *path,
 	return true;
 }
 
+/* Dynamic probes tell the distance where the kernel calculates it, not with each map:
+ * for the row of the pair's maps, if there is one. */
+static bool add_calculation(struct report *report, const struct path *path,
+			    const struct path_totals *totals)
+{
+	struct pair_row *row = totals->dist < 0 ? NULL : find_pair(report, path);
+
+	if (!row)
+		return totals->dist < 0;
+	row->dist = totals->dist;
+	row->calculation = true;
+	return true;
+}
+
 static bool add_pool(struct report *report, const struct path *path,
 		     const struct path_totals *totals)
 {
@@ -194,6 +208,7 @@ static void fold_pairs(struct report *report)
 			report->pairs[kept++] = *row;
 			continue;
 		}
+		into->calculation &= row->calculation;
 		into->maps += row->maps;
 		into->unmaps += row->unmaps;
 		into->failed += row->failed;
@@ -207,7 +222,10 @@ static void fold_pairs(struct report *report)
 		if (!into->lifetime || (row->lifetime && row->lifetime->count))
 			into->lifetime = row->lifetime;
 	}
-	report->pair_count = kept;
+	report->pair_count = 0;
+	for (size_t i = 0; i < kept; i++)
+		if (!report->pairs[i].calculation)
+			report->pairs[report->pair_count++] = report->pairs[i];
 }
 
 static void fold_pools(struct report *report)
@@ -279,6 +297,8 @@ static bool add_paths(struct report *report)
 				good = add_map_totals(report, path, totals);
 			else if (path->kind == KIND_ALLOC || path->kind == KIND_FREE)
 				good = add_alloc_totals(report, path, totals);
+			else if (path->kind == KIND_TYPE_CHANGE)
+				good = add_calculation(report, path, totals);
 		}
 	}
 	fold_pairs(report);

@@ -274,6 +274,24 @@ static void note_process(struct stream *stream, const struct line *line)
 	processes_note(&stream->analysis->processes, &note);
 }
 
+/* Probes' events go by the name of what they stand for. */
+static const char *name_of(const struct event_view *view)
+{
+	if (view->kind > KIND_NONE && view->kind < KIND_P2P_COUNT)
+		return event_kind_names[view->kind];
+	return view->format ? view->format->name : "?";
+}
+
+/* Ends that a probe could only count. */
+static void print_unseen(struct stream *stream, struct line *line)
+{
+	line->event = "lost";
+	line->lost = stream->view.unseen;
+	line->view = NULL;
+	if (line->lost)
+		print_line(stream, line);
+}
+
 static void take_event(struct stream *stream, const struct merged *merged)
 {
 	struct analysis *analysis = stream->analysis;
@@ -290,9 +308,13 @@ static void take_event(struct stream *stream, const struct merged *merged)
 		analysis->damaged++;
 		return;
 	}
+	if (stream->view.left_out) {
+		print_unseen(stream, &line);
+		return;
+	}
 	if (stream->view.kind == KIND_RENAME || stream->view.kind == KIND_EXIT)
 		note_process(stream, &line);
-	line.event = stream->view.format ? stream->view.format->name : "?";
+	line.event = name_of(&stream->view);
 	line.pid = processes_tgid(&analysis->processes, stream->view.tid, &known);
 	line.comm = stream->view.comm[0] ? stream->view.comm
 					 : analysis_comm(analysis, stream->view.tid, 0);

@@ -176,6 +176,41 @@ static __attribute__((noinline)) bool find_key(struct decoder *decoder,
 	return true;
 }
 
+/* Where a list's end mark stands in a link, the provider is to be read otherwise. */
+static bool is_device(struct short_text text)
+{
+	char bytes[17] = "";
+
+	memcpy(bytes, &text, 16);
+	return schema_is_device(bytes, strlen(bytes));
+}
+
+/* The key of a probe's record that has the provider in two forms. */
+static __attribute__((noinline)) bool find_probe_key(struct decoder *decoder,
+						     const struct event_layout *layout,
+						     struct page_form form,
+						     const unsigned char *data, uint32_t length,
+						     struct path_key *key)
+{
+	struct text_place end = { .field = layout->probe.provider_end };
+	struct short_text client = { 0 }, provider = { 0 };
+
+	if (!load_text(decoder, form, &layout->client, data, length, &client) ||
+	    !load_text(decoder, form, &layout->provider, data, length, &provider))
+		return false;
+	if (!is_device(provider)) {
+		provider = (struct short_text){ 0 };
+		if (!load_text_slowly(decoder, form, &end, data, length, &provider))
+			return false;
+	}
+	*key = (struct path_key){
+		.client = { client.low, client.high },
+		.provider = { provider.low, provider.high },
+		.numbers = (uint64_t)layout->index << KEY_LAYOUT_SHIFT,
+	};
+	return true;
+}
+
 /* ---- records ---- */
 
 /* What decoding one lane of a slice needs at hand. */
@@ -312,7 +347,13 @@ find_path(struct lane_work *work, const struct event_layout *layout, struct page
 	const struct cached_path *found;
 	struct path_key key;
 
-	if (__builtin_expect(has_shape(shape, form, layout, data, length), 1)) {
+	if (extra && layout->probe.provider_end) {
+		struct path_key odd;
+
+		if (!find_probe_key(decoder, layout, form, data, length, &odd))
+			return is_damaged(work);
+		key = odd;
+	} else if (__builtin_expect(has_shape(shape, form, layout, data, length), 1)) {
 		key = shaped_key(shape, data);
 	} else {
 		struct path_key odd;
@@ -358,6 +399,27 @@ fill_record(struct p2p_record *record, const struct event_layout *layout, struct
 				  ((uint64_t)dist > INT16_MAX) * RECORD_NO_DIST);
 }
 
+static void add_loss(struct lane_work *work, uint64_t stamp, uint64_t count);
+
+/* What a probe's event means; false: nothing of its own. */
+static __attribute__((noinline)) bool take_derived(struct lane_work *work,
+						   const struct event_layout *layout,
+						   struct page_form form, const unsigned char *data,
+						   uint32_t length, uint64_t stamp,
+						   struct p2p_record *record)
+{
+	struct derived derived;
+
+	schema_derive(layout, data, length, form.swapped, &derived);
+	if (derived.unseen)
+		add_loss(work, stamp, derived.unseen);
+	if (derived.has_addr)
+		record->addr = derived.addr;
+	if (derived.has_size)
+		record->size = derived.size;
+	return !derived.left_out;
+}
+
 /* One of the five events becomes a record and its place in time; false: it does not. */
 static inline __attribute__((always_inline)) bool
 decode_p2p(struct lane_work *work, const struct event_layout *layout, struct page_form form,
@@ -371,6 +433,9 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 	if (__builtin_expect(!found, 0))
 		return false;
 	fill_record(record, layout, form, found, data, &extras);
+	if (extra && layout->derives &&
+	    !take_derived(work, layout, form, data, length, place->stamp, record))
+		return false;
 	record->cpu = (uint16_t)work->cpu;
 	place->index = found->shard;
 	place->hash = key_hash(found->device, record->addr);

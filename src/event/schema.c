@@ -81,12 +81,17 @@ static void add_symbol(void *context, uint64_t value, const char *name, size_t l
 		symbols[value] = map_type_by_name(name, length);
 }
 
+static bool is_probe(const struct event_format *format)
+{
+	return event_format_field(format, "__probe_ip") ||
+	       event_format_field(format, "__probe_func");
+}
+
 /* The last resort: by the kernel's release.  Dynamic probes have `__probe_*` fields
  * and no symbols; without a numbering in the file theirs is the old one. */
 static void guess_symbols(const struct event_layout *layout, const char *uname, uint8_t *symbols)
 {
-	bool probe = event_format_field(layout->format, "__probe_ip") ||
-		     event_format_field(layout->format, "__probe_func");
+	bool probe = is_probe(layout->format);
 	const char *const *names = numbering_old;
 	size_t count = sizeof(numbering_old) / sizeof(numbering_old[0]);
 	int major = 0, minor = 0;
@@ -211,6 +216,15 @@ static void place_failure(struct event_layout *layout)
 	}
 }
 
+/* A page is let go whole; an area is as long as its end is behind its start. */
+static bool has_size(const struct event_layout *layout)
+{
+	const struct probe_fields *probe = &layout->probe;
+
+	return layout->size.present || (probe->vm_start && probe->vm_end) ||
+	       (probe->page && layout->kind == KIND_FREE);
+}
+
 static void place_fields(struct event_layout *layout, const struct trace_file *file,
 			 struct numbering numbering)
 {
@@ -237,13 +251,50 @@ static void place_fields(struct event_layout *layout, const struct trace_file *f
 	layout->comm = text_place(layout->fields[P2P_COMM]);
 	/* Negative is a failure whatever the field's type is. */
 	layout->ret.sign = layout->ret.present ? (layout->ret.mask >> 1) + 1 : 0;
-	layout->extras = layout->type_is_text || old || layout->ret.present ||
+	layout->extras = layout->derives || layout->type_is_text || old || layout->ret.present ||
 			 layout->short_errors || layout->comm.field;
-	layout->flags = (uint8_t)((layout->addr.present ? 0 : RECORD_NO_ADDR) |
-				  (layout->size.present ? 0 : RECORD_NO_SIZE) |
+	layout->flags = (uint8_t)((layout->addr.present || layout->probe.page ? 0
+									      : RECORD_NO_ADDR) |
+				  (has_size(layout) ? 0 : RECORD_NO_SIZE) |
 				  (layout->dist.present ? 0 : RECORD_NO_DIST));
 	for (int field = 0; field < P2P_FIELDS; field++)
 		need(layout, layout->fields[field]);
+}
+
+/* What stands for canonical fields in events of dynamic probes. */
+static void find_probe_fields(struct event_layout *layout)
+{
+	struct probe_fields *probe = &layout->probe;
+	const struct {
+		const char *name;
+		const struct event_field **field;
+		bool text;
+	} wanted[] = {
+		{ "page", &probe->page, false },
+		{ "base", &probe->base, false },
+		{ "offset", &probe->offset, false },
+		{ "vm_addr", &probe->vm_addr, false },
+		{ "vm_start", &probe->vm_start, false },
+		{ "vm_end", &probe->vm_end, false },
+		{ "nents", &probe->nents, false },
+		{ "seen", &probe->seen, false },
+		{ "provider_end", &probe->provider_end, true },
+	};
+
+	layout->page_struct = 64;
+	layout->page_bytes = 4096;
+	if (!is_probe(layout->format))
+		return;
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		const struct event_field *field =
+			event_format_field(layout->format, wanted[i].name);
+
+		if (!field || !place_fits(field, wanted[i].text))
+			continue;
+		*wanted[i].field = field;
+		layout->derives = true;
+		need(layout, field);
+	}
 }
 
 static bool init_layout(struct event_layout *layout, const struct event_format *format,
@@ -260,6 +311,7 @@ static bool init_layout(struct event_layout *layout, const struct event_format *
 	need(layout, flags);
 	if (kind < KIND_P2P_COUNT) {
 		find_fields(layout);
+		find_probe_fields(layout);
 		place_fields(layout, file, numbering);
 		return true;
 	}
@@ -274,11 +326,20 @@ static bool init_layout(struct event_layout *layout, const struct event_format *
 	       layout->subject_comm && place_fits(layout->subject_comm, true);
 }
 
+/* Probes need several events for one kind: p2p_dma_unmap_0, p2p_dma_unmap_1, ... */
 static enum event_kind kind_of(const struct event_format *format)
 {
-	for (enum event_kind kind = KIND_ALLOC; kind < KIND_COUNT; kind++)
-		if (!strcmp(event_kind_names[kind], format->name))
+	bool probe = is_probe(format);
+
+	for (enum event_kind kind = KIND_ALLOC; kind < KIND_COUNT; kind++) {
+		size_t length = strlen(event_kind_names[kind]);
+
+		if (strncmp(event_kind_names[kind], format->name, length) != 0)
+			continue;
+		if (!format->name[length] ||
+		    (probe && kind < KIND_P2P_COUNT && format->name[length] == '_'))
 			return kind;
+	}
 	return KIND_NONE;
 }
 

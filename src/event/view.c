@@ -121,12 +121,75 @@ static void read_canonical(struct event_view *view, const struct event_layout *l
 	}
 }
 
+/* Sets a canonical value, whether the event had one or not. */
+static void set_number(struct event_view *view, const char *name, uint64_t number,
+		       enum value_form form)
+{
+	struct event_value *value = NULL;
+
+	for (size_t i = 0; i < view->count && !value; i++)
+		if (!strcmp(view->values[i].name, name))
+			value = &view->values[i];
+	if (!value)
+		value = new_value(view, name);
+	if (!value)
+		return;
+	value->number = number;
+	value->form = form;
+}
+
+/* The provider that the other form of a link leads to. */
+static void take_provider(struct event_view *view, const struct event_layout *layout,
+			  const struct record *record)
+{
+	const struct event_field *end = layout->probe.provider_end;
+
+	for (size_t i = 0; end && i < view->count; i++) {
+		struct event_value *value = &view->values[i];
+
+		if (!strcmp(value->name, "provider") &&
+		    !schema_is_device(value->text, strlen(value->text)))
+			copy_text(value->text, end, record, &view->damaged);
+	}
+}
+
+/* What a probe's event means, as canonical fields. */
+static void read_derived(struct event_view *view, const struct event_layout *layout,
+			 const struct record *record)
+{
+	bool memory = layout->kind == KIND_ALLOC || layout->kind == KIND_FREE;
+	struct derived derived;
+
+	schema_derive(layout, record->bytes, record->length, record->swapped, &derived);
+	view->left_out = derived.left_out;
+	view->unseen = derived.unseen;
+	if (derived.has_addr && derived.is_physical)
+		set_number(view, p2p_field_name(memory ? P2P_ADDR : P2P_PHYS_ADDR, layout->kind),
+			   derived.addr, VALUE_ADDRESS);
+	if (derived.has_size)
+		set_number(view, "size", derived.size, VALUE_UNSIGNED);
+	take_provider(view, layout, record);
+}
+
 static bool is_canonical(const struct event_layout *layout, const struct event_field *field)
 {
 	for (enum p2p_field id = 0; layout && id < P2P_FIELDS; id++)
 		if (layout->fields[id] == field)
 			return true;
 	return false;
+}
+
+/* What has become an address, a size or the provider is not told again. */
+static bool is_derived_from(const struct event_layout *layout, const struct event_field *field)
+{
+	const struct probe_fields *probe = layout ? &layout->probe : NULL;
+
+	if (!probe || !layout->derives)
+		return false;
+	return field == probe->provider_end || field == probe->vm_addr ||
+	       field == probe->vm_start || field == probe->vm_end ||
+	       (probe->base && (field == probe->page || field == probe->base ||
+				field == probe->offset));
 }
 
 static void read_others(struct event_view *view, const struct event_layout *layout,
@@ -138,7 +201,7 @@ static void read_others(struct event_view *view, const struct event_layout *layo
 				       : field->is_signed ? VALUE_SIGNED
 							  : VALUE_UNSIGNED;
 
-		if (is_canonical(layout, field))
+		if (is_canonical(layout, field) || is_derived_from(layout, field))
 			continue;
 		if (is_text(field) || field->form == FIELD_NUMBER)
 			add_value(view, field->name, field, record, form);
@@ -153,6 +216,8 @@ void event_view_read(struct event_view *view, const struct schema *schema,
 	const struct event_field *pid = NULL;
 
 	view->count = 0;
+	view->left_out = false;
+	view->unseen = 0;
 	view->comm[0] = '\0';
 	view->tid = 0;
 	view->damaged = length < 4;
@@ -184,6 +249,8 @@ void event_view_read(struct event_view *view, const struct schema *schema,
 		if (layout->fields[P2P_COMM])
 			copy_text(view->comm, layout->fields[P2P_COMM], &record, &view->damaged);
 		read_canonical(view, layout, &record);
+		if (layout->derives)
+			read_derived(view, layout, &record);
 		read_others(view, layout, &record);
 	} else {
 		read_others(view, NULL, &record);

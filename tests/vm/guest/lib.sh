@@ -130,10 +130,8 @@ record_start() { # FILE [options]
 # follow.
 recorder_ready() {
 	kill -0 "$recorder" 2>/dev/null || return 0
-	for enable in "$TRACING"/instances/*/events/p2pdma/enable; do
-		case $enable in
-		*/oracle/*) continue ;;
-		esac
+	for enable in "$TRACING"/instances/p2ptrace-*/events/p2pdma/enable \
+		"$TRACING"/instances/p2ptrace-*/events/p2ptrace_*/enable; do
 		grep -qs 1 "$enable" && grep -qs 1 "${enable%/events/*}/tracing_on" && return 0
 	done
 	return 1
