@@ -29,7 +29,7 @@ struct kernel_types {
 		char *key;
 		int64_t value;
 		bool known;
-	} *facts;
+	} * facts;
 	size_t fact_count;
 	char *map_types[KERNEL_MAP_TYPES]; /* by number, "BUS_ADDR"; NULL: none */
 };

@@ -74,8 +74,8 @@ struct text_place {
  *   provider_end: the provider, where `provider` is no device's name
  */
 struct probe_fields {
-	const struct event_field *page, *base, *offset, *vm_addr, *vm_start, *vm_end, *nents,
-		*seen, *provider_end;
+	const struct event_field *page, *base, *offset, *vm_addr, *vm_start, *vm_end, *nents, *seen,
+		*provider_end;
 };
 
 struct derived {

@@ -86,7 +86,8 @@ static const struct option_spec options[] = {
 	  .offset = AT(live.session.source.name) },
 	{ OPTION_STRING, 0, "system", "NAME", "the tracefs system that holds the events",
 	  .offset = AT(live.session.source.system) },
-	{ OPTION_STRING, 0, "offsets", "FILE", "for probes: where the kernel's structures have what",
+	{ OPTION_STRING, 0, "offsets", "FILE",
+	  "for probes: where the kernel's structures have what",
 	  .offset = AT(live.session.source.offsets) },
 	{ OPTION_U64, 0, "segments", "N", "for probes: segments of an unmap looked at (default 4)",
 	  .offset = AT(live.session.source.segments) },
@@ -309,10 +310,10 @@ static int run_view(struct live_command *given, struct p2p_error *err)
 static int run(int argc, char **argv, struct p2p_error *err)
 {
 	struct live_command given = { .interval_ns = 1000000000u,
-				      .live = {
-					      .min_age = NOT_KNOWN,
-					      .keep_bytes = KEEP_DEFAULT,
-					      .session = { .source.name = "auto", .clock = "mono" } } };
+				      .live = { .min_age = NOT_KNOWN,
+						.keep_bytes = KEEP_DEFAULT,
+						.session = { .source.name = "auto",
+							     .clock = "mono" } } };
 	char **words;
 	int count, result;
 

@@ -186,11 +186,9 @@ static bool is_device(struct short_text text)
 }
 
 /* The key of a probe's record that has the provider in two forms. */
-static __attribute__((noinline)) bool find_probe_key(struct decoder *decoder,
-						     const struct event_layout *layout,
-						     struct page_form form,
-						     const unsigned char *data, uint32_t length,
-						     struct path_key *key)
+static __attribute__((noinline)) bool
+find_probe_key(struct decoder *decoder, const struct event_layout *layout, struct page_form form,
+	       const unsigned char *data, uint32_t length, struct path_key *key)
 {
 	struct text_place end = { .field = layout->probe.provider_end };
 	struct short_text client = { 0 }, provider = { 0 };
@@ -402,11 +400,9 @@ fill_record(struct p2p_record *record, const struct event_layout *layout, struct
 static void add_loss(struct lane_work *work, uint64_t stamp, uint64_t count);
 
 /* What a probe's event means; false: nothing of its own. */
-static __attribute__((noinline)) bool take_derived(struct lane_work *work,
-						   const struct event_layout *layout,
-						   struct page_form form, const unsigned char *data,
-						   uint32_t length, uint64_t stamp,
-						   struct p2p_record *record)
+static __attribute__((noinline)) bool
+take_derived(struct lane_work *work, const struct event_layout *layout, struct page_form form,
+	     const unsigned char *data, uint32_t length, uint64_t stamp, struct p2p_record *record)
 {
 	struct derived derived;
 

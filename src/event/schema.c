@@ -253,10 +253,10 @@ static void place_fields(struct event_layout *layout, const struct trace_file *f
 	layout->ret.sign = layout->ret.present ? (layout->ret.mask >> 1) + 1 : 0;
 	layout->extras = layout->derives || layout->type_is_text || old || layout->ret.present ||
 			 layout->short_errors || layout->comm.field;
-	layout->flags = (uint8_t)((layout->addr.present || layout->probe.page ? 0
-									      : RECORD_NO_ADDR) |
-				  (has_size(layout) ? 0 : RECORD_NO_SIZE) |
-				  (layout->dist.present ? 0 : RECORD_NO_DIST));
+	layout->flags =
+		(uint8_t)((layout->addr.present || layout->probe.page ? 0 : RECORD_NO_ADDR) |
+			  (has_size(layout) ? 0 : RECORD_NO_SIZE) |
+			  (layout->dist.present ? 0 : RECORD_NO_DIST));
 	for (int field = 0; field < P2P_FIELDS; field++)
 		need(layout, layout->fields[field]);
 }

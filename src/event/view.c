@@ -188,8 +188,8 @@ static bool is_derived_from(const struct event_layout *layout, const struct even
 		return false;
 	return field == probe->provider_end || field == probe->vm_addr ||
 	       field == probe->vm_start || field == probe->vm_end ||
-	       (probe->base && (field == probe->page || field == probe->base ||
-				field == probe->offset));
+	       (probe->base &&
+		(field == probe->page || field == probe->base || field == probe->offset));
 }
 
 static void read_others(struct event_view *view, const struct event_layout *layout,

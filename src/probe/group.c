@@ -70,8 +70,7 @@ static int remove_line(const struct tracefs *tracefs, const char *line, const ch
 	if (!slash)
 		return 0;
 	group++;
-	if (only ? strlen(only) != (size_t)(slash - group) ||
-			    memcmp(only, group, strlen(only)) != 0
+	if (only ? strlen(only) != (size_t)(slash - group) || memcmp(only, group, strlen(only)) != 0
 		 : !is_our_name(group, (size_t)(slash - group)))
 		return 0;
 	snprintf(text, sizeof(text), "-:%.*s", (int)strcspn(group, " \n"), group);

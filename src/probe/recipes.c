@@ -24,11 +24,11 @@ const char *const observation_names[OBSERVATIONS] = {
 
 /* The page of a list's segment, its provider in the two forms that the link's end mark
  * makes, and how much of it. */
-#define SEGMENT(list)                                                     \
-	"provider=PAGE({scatterlist.page_link#}(" list "))",              \
-		"provider_end=END({scatterlist.page_link#}(" list "))",   \
-		"page={scatterlist.page_link#}(" list "):x64",            \
-		"offset={scatterlist.offset#}(" list "):u32",             \
+#define SEGMENT(list)                                                   \
+	"provider=PAGE({scatterlist.page_link#}(" list "))",            \
+		"provider_end=END({scatterlist.page_link#}(" list "))", \
+		"page={scatterlist.page_link#}(" list "):x64",          \
+		"offset={scatterlist.offset#}(" list "):u32",           \
 		"size={scatterlist.length#}(" list "):u32", "base=BASE"
 
 #define UNMAP_ROW(see, after, called, list)                                                      \
@@ -157,8 +157,8 @@ const struct recipe recipes[] = {
 	  .yields = "client, provider, type, page, bytes of every segment",
 	  .fields = { "client=DEV($dev)", "provider=PGMAP({pci_p2pdma_map_state.pgmap}($state))",
 		      "type=$retval:u32", "page={scatterlist.page_link}($sg):x64",
-		      "offset={scatterlist.offset}($sg):u32",
-		      "size={scatterlist.length}($sg):u32", "base=BASE" } },
+		      "offset={scatterlist.offset}($sg):u32", "size={scatterlist.length}($sg):u32",
+		      "base=BASE" } },
 	{ .observation = SEE_MAP,
 	  .kind = KIND_MAP,
 	  .suffix = "",
@@ -228,7 +228,8 @@ const struct recipe *recipe_choose(enum observation observation, struct kernel_t
 	for (size_t i = 0; i < recipe_count; i++) {
 		const struct recipe *recipe = &recipes[i];
 
-		if (recipe->observation != observation || (recipe->modes && !(recipe->modes & mode)))
+		if (recipe->observation != observation ||
+		    (recipe->modes && !(recipe->modes & mode)))
 			continue;
 		if (fits(recipe, types, return_args, follow, context, why, room))
 			return recipe;

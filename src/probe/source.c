@@ -64,8 +64,8 @@ static bool takes(const struct probe_source *probe, const struct probe_style *st
 	struct p2p_error ignored;
 	char line[200];
 
-	snprintf(line, sizeof(line), style->return_args ? form : entry,
-		 style->no_limit ? "" : "64", probe->group.name, "pci_alloc_p2pmem");
+	snprintf(line, sizeof(line), style->return_args ? form : entry, style->no_limit ? "" : "64",
+		 probe->group.name, "pci_alloc_p2pmem");
 	if (probe_group_add(&probe->group, line, &ignored))
 		return false;
 	probe_group_remove(&probe->group, "try");
@@ -156,9 +156,9 @@ static int define(struct source *source, const struct recipe *recipe, unsigned i
 static void observe(struct source *source, enum observation what)
 {
 	struct probe_source *probe = source->probe;
-	const struct recipe *recipe =
-		recipe_choose(what, &probe->types, probe->style.return_args, follows,
-			      &probe->functions, probe->why[what], sizeof(probe->why[what]));
+	const struct recipe *recipe = recipe_choose(what, &probe->types, probe->style.return_args,
+						    follows, &probe->functions, probe->why[what],
+						    sizeof(probe->why[what]));
 	unsigned int count = recipe && recipe->each_segment ? probe->style.segments : 1;
 	struct p2p_error err;
 

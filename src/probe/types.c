@@ -71,8 +71,9 @@ void kernel_types_write(const struct kernel_types *types, FILE *to)
 {
 	struct utsname name;
 
-	fprintf(to, "# Where members of the kernel's structures stand, for p2ptrace record --offsets.\n"
-		    "# Good for exactly this kernel.\n");
+	fprintf(to,
+		"# Where members of the kernel's structures stand, for p2ptrace record --offsets.\n"
+		"# Good for exactly this kernel.\n");
 	if (!uname(&name))
 		fprintf(to, "release %s\nversion %s\n", name.release, name.version);
 	for (size_t i = 0; i < KERNEL_MAP_TYPES; i++)
@@ -80,8 +81,7 @@ void kernel_types_write(const struct kernel_types *types, FILE *to)
 			fprintf(to, "type %zu %s\n", i, types->map_types[i]);
 	for (size_t i = 0; i < types->fact_count; i++)
 		if (types->facts[i].known)
-			fprintf(to, "%" PRId64 " %s\n", types->facts[i].value,
-				types->facts[i].key);
+			fprintf(to, "%" PRId64 " %s\n", types->facts[i].value, types->facts[i].key);
 }
 
 /* ---- reading ---- */

@@ -223,7 +223,9 @@ int source_open(struct source *source, const struct tracefs *tracefs,
 		return open_any(source, tracefs, options, err);
 	for (size_t i = 0; i < SOURCES; i++)
 		if (!strcmp(options->name, sources[i]->name))
-			return try_source(source, sources[i], tracefs, options, err);
+			return try_source(source, sources[i], tracefs, options, err)
+				       ? p2p_error_prefix(err, "-S %s", options->name)
+				       : 0;
 	return p2p_fail_usage(err, "-S: '%s' is no source (auto, tracepoint, probe)",
 			      options->name);
 }
