@@ -32,17 +32,10 @@ struct screen {
 
 int ui_screen_check(struct p2p_error *err)
 {
-	const char *term = getenv("TERM");
-
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return p2p_fail(err, "the live view needs a terminal; use --once, --batch or "
 				     "--json without one");
-	if (!term || !*term || !strcmp(term, "dumb"))
-		return p2p_fail(err,
-				"the live view cannot draw on this terminal (TERM=%s); use --once "
-				"or --batch for text",
-				term ? term : "");
-	return 0;
+	return ui_terminal_check(err);
 }
 
 /* ---- signals ---- */

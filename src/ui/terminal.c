@@ -13,6 +13,7 @@
 #ifdef HAVE_NCURSES
 #define NCURSES_WIDECHAR 1
 #include <curses.h>
+#include <term.h>
 
 static SCREEN *screen;
 static bool coloured;
@@ -84,17 +85,32 @@ static bool choose_locale(void)
 	return !strcmp(nl_langinfo(CODESET), "UTF-8");
 }
 
-int ui_terminal_open(bool *utf8, struct p2p_error *err)
+int ui_terminal_check(struct p2p_error *err)
 {
 	const char *term = getenv("TERM");
+	int why;
 
-	*utf8 = choose_locale();
-	screen = newterm(NULL, stdout, stdin);
-	if (!screen)
+	if (!term || !*term || !strcmp(term, "dumb"))
+		return p2p_fail(err,
+				"the live view cannot draw on this terminal (TERM=%s); use --once "
+				"or --batch for text",
+				term ? term : "");
+	if (setupterm(NULL, STDOUT_FILENO, &why) == ERR)
 		return p2p_fail(err,
 				"this terminal, TERM=%s, is not known here; use --once or --batch "
 				"for text",
-				term ? term : "");
+				term);
+	del_curterm(cur_term);
+	return 0;
+}
+
+int ui_terminal_open(bool *utf8, struct p2p_error *err)
+{
+	*utf8 = choose_locale();
+	screen = newterm(NULL, stdout, stdin);
+	if (!screen)
+		return p2p_fail(err, "cannot draw on this terminal; use --once or --batch for "
+				     "text");
 	set_term(screen);
 	cbreak();
 	noecho();
@@ -193,11 +209,16 @@ int ui_terminal_key(void)
 
 #else
 
+int ui_terminal_check(struct p2p_error *err)
+{
+	return p2p_fail(err, "this p2ptrace was built without ncurses and has no screen; use "
+			     "--once or --batch for text");
+}
+
 int ui_terminal_open(bool *utf8, struct p2p_error *err)
 {
 	(void)utf8;
-	return p2p_fail(err, "this p2ptrace was built without ncurses and has no screen; use "
-			     "--once or --batch for text");
+	return ui_terminal_check(err);
 }
 
 void ui_terminal_close(void)

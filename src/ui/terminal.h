@@ -7,6 +7,9 @@
 #include "p2ptrace/error.h"
 #include "p2ptrace/ui_grid.h"
 
+/* Whether it is known what to send to the terminal. */
+int ui_terminal_check(struct p2p_error *err);
+
 /* There is one terminal: one may be open. */
 int ui_terminal_open(bool *utf8, struct p2p_error *err);
 void ui_terminal_close(void);

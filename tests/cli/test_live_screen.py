@@ -281,9 +281,9 @@ class Keys(unittest.TestCase):
 class Live(unittest.TestCase):
     """The running kernel, with the rig at work."""
 
-    def open(self, stack, group, width, height):
+    def open(self, stack, group, width, height, *before):
         terminal = stack.enter_context(tmux.Terminal(
-            [rig.P2PTRACE, "live", "--system", group.name, "-d", "0.2", "-b", "8M"],
+            [*before, rig.P2PTRACE, "live", "--system", group.name, "-d", "0.2", "-b", "8M"],
             width, height))
         terminal.wait_for("1Pairs", "F10Quit")
         return terminal
@@ -358,13 +358,16 @@ class Live(unittest.TestCase):
                     self.assertEqual(self.instances(pid), [])
 
     def test_a_terminal_that_goes_away(self):
-        with rig.Group("--type-names") as group, contextlib.ExitStack() as stack:
-            terminal = self.open(stack, group, 80, 24)
-            pid = terminal.pid()
-            self.assertEqual(len(self.instances(pid)), 1)
-            terminal.tmux("kill-pane", "-t", "test", check=False)
-            terminal.wait_gone(pid)
-            self.assertEqual(self.instances(pid), [])
+        deaf = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"]  # nobody tells it but the terminal
+        for before in ((), deaf):
+            with self.subTest(before=before), rig.Group("--type-names") as group, \
+                    contextlib.ExitStack() as stack:
+                terminal = self.open(stack, group, 80, 24, *before)
+                pid = terminal.pid()
+                self.assertEqual(len(self.instances(pid)), 1)
+                terminal.tmux("kill-pane", "-t", "test", check=False)
+                terminal.wait_gone(pid)
+                self.assertEqual(self.instances(pid), [])
 
 
 if __name__ == "__main__":
