@@ -140,6 +140,10 @@ static void draw_rates(const struct ui_state *ui, const struct live_head *head,
 	bool lost = head->lost || head->lost_uncounted;
 	char value[64];
 
+	if (head->source == LIVE_COUNTERS) {
+		pen_put(&pen, STYLE_WARNING, "No events: only what the kernel counts is shown.");
+		return;
+	}
 	pen_item(&pen, "Events", STYLE_BOLD,
 		 count_or_dash(value, sizeof(value), head->events_per_s, "/s"));
 	pen_item(&pen, "Bytes", STYLE_BOLD,
@@ -294,10 +298,23 @@ static void draw_course(const struct ui_state *ui, const struct live_snapshot *s
 		draw_type(ui, &course, types[i], 3 + i, grid);
 }
 
+/* Without events there are no rates, but something to say: why, and what to do. */
+static void draw_notes(const struct ui_state *ui, const struct live_snapshot *shot,
+		       struct ui_grid *grid)
+{
+	int y = 3;
+
+	for (size_t i = 0; i < shot->note_count && y < head_height(ui); i++)
+		y = draw_paragraph(ui, grid, y, head_height(ui), STYLE_NOTE, shot->notes[i]);
+}
+
 void draw_head(const struct ui_state *ui, const struct live_snapshot *shot, struct ui_grid *grid)
 {
 	draw_what(ui, &shot->head, grid);
 	draw_rates(ui, &shot->head, grid);
 	draw_direct(ui, &shot->head, grid);
-	draw_course(ui, shot, grid);
+	if (shot->head.source == LIVE_COUNTERS)
+		draw_notes(ui, shot, grid);
+	else
+		draw_course(ui, shot, grid);
 }

@@ -133,8 +133,6 @@ static bool text_has(const char *text, const char *what)
 {
 	char part[UI_LINE_MAX];
 
-	if (!*what)
-		return true;
 	while (*what) {
 		size_t length = strcspn(what, "|");
 
@@ -151,6 +149,8 @@ bool panel_row_has(const struct column *columns, const void *row, const char *wh
 {
 	char cell[CELL_BYTES_MAX];
 
+	if (!*what)
+		return true;
 	for (; columns->kind; columns++) {
 		if (!(columns->use & IN_WIDE) || !column_is_one_number(columns))
 			continue;

@@ -65,6 +65,9 @@ int text_skip(const struct ui_state *ui);
 /* ---- table.c ---- */
 
 void draw_table(const struct ui_state *ui, const struct live_snapshot *shot, struct ui_grid *grid);
+/* A paragraph in lines above line `end`; the line behind it. */
+int draw_paragraph(const struct ui_state *ui, struct ui_grid *grid, int y, int end, int style,
+		   const char *text);
 /* The columns that are in sight, from `left` on, and whether all to the right are. */
 struct table_layout {
 	const struct column *columns[UI_COLUMNS_MAX];

@@ -26,6 +26,9 @@ static void settle_head(struct ui_state *ui, const struct live_snapshot *shot)
 		rare += shot->history[i].maps[MAP_TYPE_UNKNOWN] +
 			shot->history[i].maps[MAP_TYPE_NONE];
 	ui->type_lines = rare && ui->height >= 30 ? 5 : 3;
+	/* Without events there are notes in their place. */
+	if (shot->head.source == LIVE_COUNTERS)
+		ui->type_lines = 6;
 }
 
 bool ui_typing(const struct ui_state *ui)

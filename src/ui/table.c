@@ -131,9 +131,8 @@ static void draw_row(const struct ui_state *ui, const struct table_layout *layou
 		ui_mark(grid, 0, y, ui->width, STYLE_SELECTED);
 }
 
-/* Paragraphs in lines of the screen; the line behind them. */
-static int draw_paragraph(const struct ui_state *ui, struct ui_grid *grid, int y, int style,
-			  const char *text)
+int draw_paragraph(const struct ui_state *ui, struct ui_grid *grid, int y, int end, int style,
+		   const char *text)
 {
 	struct ui_text lines = { 0 };
 	FILE *out = ui_text_begin(&lines);
@@ -142,7 +141,7 @@ static int draw_paragraph(const struct ui_state *ui, struct ui_grid *grid, int y
 		return y;
 	wrap_print(out, text, 0, (size_t)ui->width - 2);
 	if (ui_text_end(&lines, ui->utf8))
-		for (size_t i = 0; i < lines.count && y < ui->height - 1; i++)
+		for (size_t i = 0; i < lines.count && y < end; i++)
 			ui_put(grid, 1, y++, ui->width - 2, style, lines.lines[i]);
 	ui_text_free(&lines);
 	return y;
@@ -153,16 +152,17 @@ static void draw_empty(const struct ui_state *ui, const struct live_snapshot *sh
 		       struct ui_grid *grid, int y)
 {
 	char text[UI_LINE_MAX + 64];
+	int end = ui->height - 1;
 
 	if (ui->total) {
 		snprintf(text, sizeof(text), "None of %zu rows has '%s' (F4 changes the filter).",
 			 ui->total, ui->lists[ui->panel].filter);
-		draw_paragraph(ui, grid, y, STYLE_NORMAL, text);
+		draw_paragraph(ui, grid, y, end, STYLE_NORMAL, text);
 		return;
 	}
-	y = draw_paragraph(ui, grid, y, STYLE_NORMAL, panel_specs[ui->panel].empty) + 1;
-	for (size_t i = 0; i < shot->note_count && y < ui->height - 1; i++)
-		y = draw_paragraph(ui, grid, y, STYLE_NOTE, shot->notes[i]) + 1;
+	y = draw_paragraph(ui, grid, y, end, STYLE_NORMAL, panel_specs[ui->panel].empty) + 1;
+	for (size_t i = 0; i < shot->note_count && y < end; i++)
+		y = draw_paragraph(ui, grid, y, end, STYLE_NOTE, shot->notes[i]) + 1;
 }
 
 void draw_table(const struct ui_state *ui, const struct live_snapshot *shot, struct ui_grid *grid)
@@ -181,7 +181,4 @@ void draw_table(const struct ui_state *ui, const struct live_snapshot *shot, str
 		draw_row(ui, &layout, &table, i, grid, y++);
 	if (!ui->shown)
 		draw_empty(ui, shot, grid, y);
-	else if (ui->panel == PANEL_COUNTERS)
-		for (size_t i = 0; i < shot->note_count && y < ui->height - 2; i++)
-			y = draw_paragraph(ui, grid, y + 1, STYLE_NOTE, shot->notes[i]);
 }

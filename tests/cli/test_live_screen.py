@@ -346,6 +346,23 @@ class Live(unittest.TestCase):
             self.assertEqual(terminal.wait_ended(), 0)
             self.assertEqual(self.instances(pid), [])
 
+    def test_counters_alone(self):
+        """A system without events, and the counters of a captured tree."""
+        with tempfile.TemporaryDirectory() as root:
+            subprocess.run(["tar", "-xf", os.path.join(ROOT, "tests/fixtures/lab/"
+                                                             "plain-root.tar.xz"), "-C", root],
+                           check=True)
+            with tmux.Terminal([rig.P2PTRACE, "live", "--system", "none_of_these", "--root", root,
+                                "-d", "0.2"], 80, 24) as terminal:
+                terminal.wait_for("No events", "no P2PDMA events", "Load a module")
+                rows = {(row["DEVICE"], row["COUNTER"]): row["VALUE"]
+                        for row in table(terminal.lines())}
+                self.assertEqual(rows["0000:03:00.0", "size_bytes"], "67,108,864")
+                terminal.keys("w")
+                terminal.wait_for("nothing was kept")
+                terminal.keys("q")
+                self.assertEqual(terminal.wait_ended(), 0)
+
     def test_every_end_leaves_nothing(self):
         with rig.Group("--type-names") as group:
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):

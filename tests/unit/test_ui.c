@@ -411,6 +411,31 @@ static void test_nothing_seen(void **state)
 	draw();
 }
 
+static void test_counters_only(void **state)
+{
+	const char *notes[] = { "no events, only counters: see 'p2ptrace doctor'",
+				"a long note that has to be broken into lines because it does not "
+				"fit into one of them, and goes on for a while, and goes on",
+				"a\nb\nc", "no room for this" };
+	struct live_counter counter = {
+		.layer = "debugfs", .name = "total_mappings", .value = 5, .per_s = 2
+	};
+
+	(void)state;
+	shot.head.source = LIVE_COUNTERS;
+	shot.notes = notes;
+	shot.note_count = 4;
+	shot.counters = &counter;
+	shot.counter_count = 1;
+	press('8');
+	expect_row(1, "No events");
+	expect_row(3, "see 'p2ptrace doctor'");
+	expect_row(4, "a long note");
+	expect_none("no room for this");
+	expect("total_mappings");
+	expect_none("BUS_ADDR");
+}
+
 /* ---- moving ---- */
 
 static void test_arrows_and_pages(void **state)
@@ -862,6 +887,7 @@ int main(void)
 		TEST(test_ascii),
 		TEST(test_hostile_names),
 		TEST(test_nothing_seen),
+		TEST(test_counters_only),
 		TEST(test_arrows_and_pages),
 		TEST(test_panels),
 		TEST(test_the_selected_row_is_followed),
