@@ -25,9 +25,15 @@ static void prove_difference(struct inquiry *inquiry, struct finding *finding,
 {
 	struct safe_name client, provider;
 
-	inquiry_prove(inquiry, finding, "%s -> %s: %s observed, %s predicted, %" PRIu64 " maps",
+	char distances[64] = "";
+
+	if (pair->result == PREDICTION_DISTANCE)
+		snprintf(distances, sizeof(distances),
+			 " at distance %" PRId64 " instead of %" PRId64,
+			 inquiry->report->pairs[pair->first].dist, pair->dist);
+	inquiry_prove(inquiry, finding, "%s -> %s: %s observed, %s predicted%s, %" PRIu64 " maps",
 		      safe_text(&client, pair->client), safe_text(&provider, pair->provider),
-		      pair->observed, pair->type, pair->maps);
+		      pair->observed, pair->type, distances, pair->maps);
 }
 
 /* The words to type for the first pair, if the tree knows its driver. */
@@ -106,7 +112,10 @@ void find_other_path(struct inquiry *inquiry)
 	finding->remedy = "--allow-list FILE tells what a patched kernel lets pass.";
 }
 
-/* ---- direct would be possible ---- */
+/* ---- providers of the tree ---- */
+
+/* More clients or pools than this are not set beside each other. */
+#define SEARCH_MAX 4096
 
 static bool has_published_pool(const struct topology *topology, struct pci_device *device)
 {
@@ -116,21 +125,46 @@ static bool has_published_pool(const struct topology *topology, struct pci_devic
 	return device->pool_published != ANSWER_NO;
 }
 
-/* A provider of the tree that a client reaches directly; NULL: none but itself. */
+/* Those with a published pool, in the order of the tree. */
+struct pool_list {
+	const struct pci_device **devices;
+	size_t count;
+};
+
+static void list_pools(struct inquiry *inquiry, struct pool_list *pools)
+{
+	const struct topology *topology = tree_of(inquiry);
+
+	*pools = (struct pool_list){ NULL, 0 };
+	for (size_t i = 0; i < topology->count; i++) {
+		const struct pci_device **row;
+
+		if (!has_published_pool(topology, &topology->devices[i]))
+			continue;
+		row = ROWS_ADD(pools->devices, pools->count);
+		if (!row) {
+			inquiry->findings->no_memory = true;
+			return;
+		}
+		*row = &topology->devices[i];
+	}
+}
+
+/* ---- direct would be possible ---- */
+
+/* A provider that a client reaches directly; NULL: none but itself. */
 static const struct pci_device *direct_provider(const struct predictions *predictions,
+						const struct pool_list *pools,
 						const struct pci_device *client)
 {
-	const struct topology *topology = &predictions->system.topology;
 	struct verdict verdict;
 
-	for (size_t i = 0; i < topology->count; i++) {
-		struct pci_device *device = &topology->devices[i];
-
-		if (device == client || !has_published_pool(topology, device))
+	for (size_t i = 0; i < pools->count && i < SEARCH_MAX; i++) {
+		if (pools->devices[i] == client)
 			continue;
-		rule_decide(&predictions->system.rule, device, client, &verdict);
+		rule_decide(&predictions->system.rule, pools->devices[i], client, &verdict);
 		if (verdict.type == P2P_TYPE_BUS_ADDR)
-			return device;
+			return pools->devices[i];
 	}
 	return NULL;
 }
@@ -172,18 +206,23 @@ void find_never_direct(struct inquiry *inquiry)
 	const struct prediction **pairs = predictions ? by_client(predictions) : NULL;
 	struct finding *finding = NULL;
 	struct safe_name name;
-	size_t found = 0;
+	size_t found = 0, clients = 0;
+	struct pool_list pools;
 
 	inquiry->findings->no_memory |= predictions && !pairs;
-	for (size_t first = 0, end; pairs && first < predictions->count; first = end) {
+	if (!pairs)
+		return;
+	list_pools(inquiry, &pools);
+	for (size_t first = 0, end; first < predictions->count; first = end) {
 		const struct pci_device *client = pairs[first]->client_device, *nearby;
 
 		for (end = first;
 		     end < predictions->count && !strcmp(pairs[end]->client, pairs[first]->client);)
 			end++;
-		if (!client || is_ever_direct(pairs + first, end - first))
+		if (!client || is_ever_direct(pairs + first, end - first) ||
+		    clients++ >= SEARCH_MAX)
 			continue;
-		nearby = direct_provider(predictions, client);
+		nearby = direct_provider(predictions, &pools, client);
 		if (!nearby)
 			continue;
 		if (!finding)
@@ -197,6 +236,7 @@ void find_never_direct(struct inquiry *inquiry)
 				      nearby->name);
 	}
 	free(pairs);
+	free(pools.devices);
 	if (!finding)
 		return;
 	finding->weight = found;
@@ -272,17 +312,38 @@ void find_redirected(struct inquiry *inquiry)
 
 /* ---- providers ---- */
 
-static bool is_seen(const struct report *report, const struct pci_device *device)
+static int compare_devices(const void *a, const void *b)
 {
-	const struct predictions *predictions = report->predictions;
+	const struct pci_device *left = *(const struct pci_device *const *)a;
+	const struct pci_device *right = *(const struct pci_device *const *)b;
 
+	return left < right ? -1 : left > right;
+}
+
+/* The providers of the events, in order. */
+static void list_seen(struct inquiry *inquiry, struct pool_list *seen)
+{
+	const struct report *report = inquiry->report;
+	const struct predictions *predictions = report->predictions;
+	size_t room = report->pool_count + predictions->count;
+
+	*seen = (struct pool_list){ calloc(room + 1, sizeof(*seen->devices)), 0 };
+	if (!seen->devices) {
+		inquiry->findings->no_memory = true;
+		return;
+	}
 	for (size_t i = 0; i < report->pool_count; i++)
-		if (predictions_device(predictions, report->pools[i].provider) == device)
-			return true;
+		seen->devices[seen->count++] =
+			predictions_device(predictions, report->pools[i].provider);
 	for (size_t i = 0; i < predictions->count; i++)
-		if (predictions->pairs[i].provider_device == device)
-			return true;
-	return false;
+		seen->devices[seen->count++] = predictions->pairs[i].provider_device;
+	rows_sort(seen->devices, seen->count, sizeof(*seen->devices), compare_devices);
+}
+
+static bool is_in(const struct pool_list *list, const struct pci_device *device)
+{
+	return list->count && bsearch(&device, list->devices, list->count, sizeof(*list->devices),
+				      compare_devices);
 }
 
 void find_unseen_providers(struct inquiry *inquiry)
@@ -290,16 +351,19 @@ void find_unseen_providers(struct inquiry *inquiry)
 	const struct report *report = inquiry->report;
 	const struct analysis *analysis = inquiry->analysis;
 	struct finding *finding = NULL;
+	struct pool_list pools, seen;
 	size_t found = 0;
 	char bytes[32];
 
 	/* Whoever chose what to see does not wonder what was not. */
 	if (!report->predictions || analysis->recording.filtered || analysis->selection.any)
 		return;
-	for (size_t i = 0; i < tree_of(inquiry)->count; i++) {
-		struct pci_device *device = &tree_of(inquiry)->devices[i];
+	list_pools(inquiry, &pools);
+	list_seen(inquiry, &seen);
+	for (size_t i = 0; i < pools.count; i++) {
+		const struct pci_device *device = pools.devices[i];
 
-		if (!has_published_pool(tree_of(inquiry), device) || is_seen(report, device))
+		if (is_in(&seen, device))
 			continue;
 		if (!finding)
 			finding = inquiry_add(inquiry, SEVERITY_NOTE, "provider-unseen",
@@ -312,6 +376,8 @@ void find_unseen_providers(struct inquiry *inquiry)
 					      : text_bytes(bytes, sizeof(bytes),
 							   device->pool_size));
 	}
+	free(pools.devices);
+	free(seen.devices);
 	if (!finding)
 		return;
 	finding->weight = found;

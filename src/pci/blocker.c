@@ -237,7 +237,8 @@ static int add_unread(const struct pair *pair, const struct pci_device *device)
 	snprintf(row->reason, sizeof(row->reason), "whether ACS redirect is on is not known: %s",
 		 device->config.acs_why);
 	snprintf(row->fix, sizeof(row->fix), "%s",
-		 pair->rule->topology->root.captured
+		 pair->rule->topology->root.tree ? "record as root"
+		 : pair->rule->topology->root.captured
 			 ? "capture again as root, config files in full (4096 bytes)"
 			 : "run as root");
 	return 0;

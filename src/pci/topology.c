@@ -12,6 +12,9 @@
 
 #define DEVICES "sys/bus/pci/devices"
 
+/* Root buses; the largest machines have some hundred.  Each is looked for among all. */
+#define HOSTS_MAX 1024
+
 bool pci_address_parse(const char *text, struct pci_address *address)
 {
 	unsigned int domain = 0, bus, slot, function;
@@ -80,7 +83,8 @@ static struct host_bridge *intern_host(struct topology *topology, const char *na
 {
 	struct host_bridge *host = find_host(topology, name);
 
-	if (host || strlen(name) >= sizeof(host->name) || topology->host_count == topology->count)
+	if (host || strlen(name) >= sizeof(host->name) || topology->host_count == topology->count ||
+	    topology->host_count == HOSTS_MAX)
 		return host;
 	host = &topology->hosts[topology->host_count++];
 	memcpy(host->name, name, strlen(name) + 1);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "p2ptrace/rows.h"
@@ -12,9 +13,9 @@
 
 /* ---- nodes ---- */
 
-static size_t hash_name(uint32_t parent, const char *name, size_t size)
+static size_t hash_name(const struct tree *tree, uint32_t parent, const char *name, size_t size)
 {
-	uint64_t hash = 0xcbf29ce484222325ull ^ parent;
+	uint64_t hash = (tree->seed ^ parent) * 0x100000001b3ull;
 
 	for (size_t i = 0; i < size; i++)
 		hash = (hash ^ (unsigned char)name[i]) * 0x100000001b3ull;
@@ -24,7 +25,7 @@ static size_t hash_name(uint32_t parent, const char *name, size_t size)
 /* Where the node of this name is, or would be. */
 static uint32_t *find_slot(const struct tree *tree, uint32_t parent, const char *name, size_t size)
 {
-	size_t at = hash_name(parent, name, size) & (tree->slot_count - 1);
+	size_t at = hash_name(tree, parent, name, size) & (tree->slot_count - 1);
 
 	for (;; at = (at + 1) & (tree->slot_count - 1)) {
 		const struct tree_node *node = &tree->nodes[tree->slots[at]];
@@ -85,6 +86,9 @@ struct tree *tree_new(void)
 {
 	struct tree *tree = calloc(1, sizeof(*tree));
 
+	/* Without random numbers it works as well. */
+	if (tree && getrandom(&tree->seed, sizeof(tree->seed), GRND_NONBLOCK) < 0)
+		tree->seed = (uintptr_t)tree;
 	if (tree && ROWS_ADD(tree->nodes, tree->count) && grow_slots(tree))
 		return tree;
 	tree_free(tree);

@@ -23,6 +23,7 @@ struct tree {
 	size_t used, room;
 	uint32_t *slots; /* open addressing by parent and name: nodes; 0: free */
 	size_t slot_count;
+	uint64_t seed; /* so that nobody can make names that all fall together */
 };
 
 /* A new node below `parent`; 0 with errno when that cannot be. */

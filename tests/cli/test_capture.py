@@ -90,7 +90,10 @@ class FromDirectory(dat.FileTest):
         there = self.run_it(*command, "--root", directory)
         here = self.run_it(*command, "-i", path)
         self.assertEqual(there.status, 0, there.stderr)
-        self.assertEqual(here, there, command)
+        # What cannot be read is read elsewhere by other means.
+        words = there.stdout.replace(
+            b"capture again as root, config files in full (4096 bytes)", b"record as root")
+        self.assertEqual((here.status, here.stdout, here.stderr), (0, words, there.stderr), command)
         self.assertGreater(len(here.stdout), 200)
 
     def check_same(self, text, *pairs, form=""):

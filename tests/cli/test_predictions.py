@@ -181,7 +181,11 @@ class Findings(Case):
         self.machine()
         self.record(mapping(10, BRIDGE, FAR, DRIVE, end=20, dist=6))
         finding = self.findings()["other-path"]
-        self.assertIn("THRU_HOST_BRIDGE observed, NOT_SUPPORTED predicted", finding["evidence"])
+        self.assertIn("THRU_HOST_BRIDGE observed, NOT_SUPPORTED predicted, 1 maps",
+                      finding["evidence"])
+        self.record(mapping(10, DIRECT, CLIENT, DRIVE, end=20, dist=6))
+        self.assertIn("BUS_ADDR predicted at distance 6 instead of 4, 1 maps",
+                      self.findings()["other-path"]["evidence"])
 
     def test_full_pool(self):
         """64 MiB, of which 2 MiB were taken before: 56 are 90 % with them, 55 are not."""

@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "p2ptrace/event_view.h"
+#include "p2ptrace/findings.h"
 #include "p2ptrace/leaks.h"
 #include "p2ptrace/merge.h"
+#include "p2ptrace/predictions.h"
 #include "p2ptrace/report.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -51,6 +53,23 @@ static void find_leaks(const struct analysis *analysis, uint64_t min_age)
 	leaks_free(&leaks);
 }
 
+/* The system that the file brings along, if it does. */
+static void predict(struct report *report)
+{
+	static const struct system_options none;
+	struct findings findings;
+	struct p2p_error err;
+	struct leaks leaks;
+
+	if (predictions_add(report, &none, &err))
+		abort();
+	if (leaks_find(&leaks, report->analysis, NOT_KNOWN, &err))
+		return;
+	if (!findings_make(&findings, report, &leaks, &err))
+		findings_free(&findings);
+	leaks_free(&leaks);
+}
+
 /* What the tables say must hold together, whatever the file said. */
 static void check_sums(const struct report *report)
 {
@@ -82,6 +101,7 @@ static uint64_t analyse(const char *path, uint64_t threads, const struct selecti
 	if (!report_make(&report, analysis, &err)) {
 		total = report.total;
 		check_sums(&report);
+		predict(&report);
 		print_all(&report);
 		report_free(&report);
 	}

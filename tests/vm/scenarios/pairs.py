@@ -40,5 +40,8 @@ def check(r):
         kind = intel if r.machine.cpu == "intel" else amd
         traffic = r.json(f"{client}-{provider}.json")
         pair = (names.get(client), names.get(provider), kind, dist)
-        agree.one_pair(r, f"{client}-{provider}", pair, traffic)
+        report, _ = agree.one_pair(r, f"{client}-{provider}", pair, traffic)
+        r.equal(f"{client}-{provider}: predicted from the recording's own PCI tree",
+                [row["predicted"] for row in report.get("pairs", [])],
+                [{"type": kind, "dist": dist, "agrees": True, "result": "agrees"}])
     r.equal("missed hits", r.json("after.json").get("missed"), 0)
