@@ -107,15 +107,15 @@ static inline const unsigned char *page_next(struct page_walk *walk, struct page
 		uint32_t word = page_u32(form, walk->at);
 		uint32_t type_len = form.big_endian ? word >> 27 : word & 31;
 		uint64_t delta = form.big_endian ? word & 0x07ffffff : word >> 5;
-		const unsigned char *data = walk->at + 4;
+		const unsigned char *data = walk->at + 4, *next = data + type_len * 4;
 		size_t left = (size_t)(walk->end - data);
 		uint32_t extra;
 
 		if (__builtin_expect(type_len - 1 < 28, 1)) {
-			if (type_len * 4 > left)
+			if (next > walk->end)
 				break;
 			walk->stamp += delta;
-			walk->at = data + type_len * 4;
+			walk->at = next;
 			*length = type_len * 4;
 			return data;
 		}

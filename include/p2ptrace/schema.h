@@ -53,7 +53,6 @@ struct number_place {
  * and reads as nothing; others go the slow way. */
 struct text_place {
 	const struct event_field *field; /* NULL: absent */
-	uint64_t keep; /* mask of its bytes */
 	uint32_t offset;
 	uint32_t mask; /* of the location word */
 	uint32_t room; /* bytes, the NUL included; 0: of another form */
@@ -90,6 +89,7 @@ struct event_layout {
 	enum event_kind kind;
 	uint32_t index; /* in schema->layouts */
 	uint32_t min_length; /* records shorter than this are damaged */
+	uint32_t p2p_length; /* the same; no record is as long when it is none of the five */
 	const struct event_format *format;
 	struct text_place client, provider, comm;
 	/* pid is the event's own, else common_pid */

@@ -97,14 +97,13 @@ static inline bool has_ends(const struct text_place *place, uint32_t where, uint
 
 /* How the records of a layout look as long as their texts stand where they stood in the
  * last one: nearly always, since addresses of devices are all of one length. */
-static inline __attribute__((always_inline)) bool
-has_shape(const struct record_shape *shape, struct page_form form,
-	  const struct event_layout *layout, const unsigned char *data, uint32_t length)
+static inline __attribute__((always_inline)) bool has_shape(const struct record_shape *shape,
+							    struct page_form form,
+							    const unsigned char *data,
+							    uint32_t length)
 {
-	uint32_t client = page_u32(form, data + layout->client.offset) & layout->client.mask;
-	uint32_t provider = page_u32(form, data + layout->provider.offset) & layout->provider.mask;
-
-	return ((client ^ shape->client) | (provider ^ shape->provider)) == 0 &&
+	return page_u32(form, data + shape->client_at) == shape->client &&
+	       page_u32(form, data + shape->provider_at) == shape->provider &&
 	       length >= shape->length;
 }
 
@@ -117,31 +116,29 @@ shaped_key(const struct record_shape *shape, const unsigned char *data)
 	memcpy(&key.client.last, data + shape->client_last, 8);
 	memcpy(&key.provider.first, data + shape->provider_first, 8);
 	memcpy(&key.provider.last, data + shape->provider_last, 8);
-	key.client.first &= shape->client_keep;
-	key.client.last &= shape->client_keep;
-	key.provider.first &= shape->provider_keep;
-	key.provider.last &= shape->provider_keep;
 	return key;
 }
 
-/* Of an absent text the ends are the bytes around the record's beginning, which are
- * those of its page. */
+/* For a text that is absent the other one stands in, with no length of its own. */
 static void learn_shape(struct record_shape *shape, const struct event_layout *layout,
 			uint32_t client, uint32_t provider)
 {
-	uint32_t client_end = (client & 0xffff) + (client >> 16);
-	uint32_t provider_end = (provider & 0xffff) + (provider >> 16);
+	const struct text_place *first = &layout->client, *second = &layout->provider;
+	uint32_t first_word = first->field ? client : provider;
+	uint32_t second_word = second->field ? provider : client;
+	uint32_t first_end = (first_word & 0xffff) + (first_word >> 16);
+	uint32_t second_end = (second_word & 0xffff) + (second_word >> 16);
 
 	*shape = (struct record_shape){
-		.client = client,
-		.provider = provider,
-		.length = client_end > provider_end ? client_end : provider_end,
-		.client_first = (int32_t)(client & 0xffff),
-		.client_last = (int32_t)client_end - 8,
-		.provider_first = (int32_t)(provider & 0xffff),
-		.provider_last = (int32_t)provider_end - 8,
-		.client_keep = layout->client.keep,
-		.provider_keep = layout->provider.keep,
+		.client = first_word,
+		.provider = second_word,
+		.client_at = first->field ? first->offset : second->offset,
+		.provider_at = second->field ? second->offset : first->offset,
+		.length = first_end > second_end ? first_end : second_end,
+		.client_first = first_word & 0xffff,
+		.client_last = first_end - 8,
+		.provider_first = second_word & 0xffff,
+		.provider_last = second_end - 8,
 		.numbers = (uint64_t)layout->index << KEY_LAYOUT_SHIFT |
 			   (uint64_t)(client >> 16) << KEY_CLIENT_SHIFT |
 			   (uint64_t)(provider >> 16) << KEY_PROVIDER_SHIFT,
@@ -160,7 +157,7 @@ static __attribute__((noinline)) bool find_key(struct decoder *decoder,
 	struct short_text texts[2] = { { 0 } };
 
 	if (has_ends(&layout->client, client, length) &&
-	    has_ends(&layout->provider, provider, length)) {
+	    has_ends(&layout->provider, provider, length) && (client | provider)) {
 		learn_shape(shape, layout, client, provider);
 		*key = shaped_key(shape, data);
 		return true;
@@ -351,7 +348,7 @@ find_path(struct lane_work *work, const struct event_layout *layout, struct page
 		if (!find_probe_key(decoder, layout, form, data, length, &odd))
 			return is_damaged(work);
 		key = odd;
-	} else if (__builtin_expect(has_shape(shape, form, layout, data, length), 1)) {
+	} else if (__builtin_expect(has_shape(shape, form, data, length), 1)) {
 		key = shaped_key(shape, data);
 	} else {
 		struct path_key odd;
@@ -543,10 +540,7 @@ static inline const struct event_layout *p2p_layout(const struct schema *schema,
 {
 	const struct event_layout *layout = schema->by_id[page_u16(form, data)];
 
-	if (__builtin_expect(
-		    layout && layout->kind < KIND_P2P_COUNT && length >= layout->min_length, 1))
-		return layout;
-	return NULL;
+	return __builtin_expect(layout && length >= layout->p2p_length, 1) ? layout : NULL;
 }
 
 /* The records of a page from where the walk stands; true when it stopped at a border,

@@ -69,14 +69,29 @@ struct spread {
 	uint32_t per_shard;
 };
 
-static inline uint32_t bucket_of(const struct spread *spread, const struct p2p_order *place)
+static inline uint32_t bucket_of(const struct spread *spread, uint64_t stamp)
 {
-	uint64_t stamp = place->stamp;
-
 	stamp = stamp < spread->low ? spread->low : stamp;
 	stamp = stamp > spread->high ? spread->high : stamp;
-	return place->index * spread->per_shard +
-	       (uint32_t)((stamp - spread->low) >> spread->shift);
+	return (uint32_t)((stamp - spread->low) >> spread->shift);
+}
+
+/* Counts them.  A place's index is where it stands: until it is in order, the number of
+ * its shard, and then of its bucket, takes the room. */
+static inline __attribute__((always_inline)) void fill_buckets(struct slice *slice,
+							       struct spread spread, bool sharded)
+{
+	struct p2p_order *places = slice->unordered;
+	uint32_t *buckets = slice->buckets;
+
+	for (uint32_t i = 0; i < slice->record_count; i++) {
+		uint32_t bucket = bucket_of(&spread, places[i].stamp);
+
+		if (sharded)
+			bucket += places[i].index * spread.per_shard;
+		places[i].index = bucket;
+		buckets[bucket]++;
+	}
 }
 
 /* From numbers of places to where each bucket begins; returns the largest number. */
@@ -96,6 +111,21 @@ static uint32_t sum_buckets(struct slice *slice, const struct spread *spread, un
 	}
 	slice->shard_first[shards] = sum;
 	return most;
+}
+
+static void distribute(struct slice *slice)
+{
+	const struct p2p_order *from = slice->unordered;
+	struct p2p_order *to = slice->order;
+	uint32_t *buckets = slice->buckets, count = slice->record_count;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct p2p_order place = from[i];
+		uint32_t at = buckets[place.index]++;
+
+		place.index = i;
+		to[at] = place;
+	}
 }
 
 /* After the distribution each bucket's number is where it ends. */
@@ -127,22 +157,12 @@ int slice_order(struct slice *slice, unsigned int shards, struct p2p_error *err)
 	spread.per_shard = (uint32_t)((spread.high - spread.low) >> spread.shift) + 1;
 	if (make_buckets(slice, spread.per_shard * shards, err))
 		return -1;
-	/* A place's index is where it stands: until it is in order, the number of its shard,
-	 * and then of its bucket, takes the room. */
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t bucket = bucket_of(&spread, &slice->unordered[i]);
-
-		slice->unordered[i].index = bucket;
-		slice->buckets[bucket]++;
-	}
+	if (shards == 1)
+		fill_buckets(slice, spread, false);
+	else
+		fill_buckets(slice, spread, true);
 	most = sum_buckets(slice, &spread, shards);
-	for (uint32_t i = 0; i < count; i++) {
-		struct p2p_order place = slice->unordered[i];
-		uint32_t at = slice->buckets[place.index]++;
-
-		place.index = i;
-		slice->order[at] = place;
-	}
+	distribute(slice);
 	if (most > CROWDED)
 		sort_crowded(slice, spread.per_shard * shards);
 	for (unsigned int shard = 0; shard < shards; shard++)

@@ -95,10 +95,13 @@ static uint8_t type_of(struct decoder *decoder, const struct event_layout *layou
 
 /* ---- from a record's bytes to its path ---- */
 
-static uint32_t device_of(struct decoder *decoder, struct text_ends text, uint32_t length)
+static uint32_t device_of(struct decoder *decoder, const struct text_place *place,
+			  struct text_ends text, uint32_t length)
 {
 	char bytes[16];
 
+	if (!place->field)
+		return 0;
 	if (!length)
 		return name_of(decoder, (struct short_text){ text.first, text.last });
 	memcpy(bytes, &text.first, 8);
@@ -111,8 +114,9 @@ static int resolve_path(struct decoder *decoder, const struct event_layout *layo
 			struct cached_path *found)
 {
 	struct path path = {
-		.client = device_of(decoder, key->client, key->numbers >> KEY_CLIENT_SHIFT & 0xff),
-		.provider = device_of(decoder, key->provider,
+		.client = device_of(decoder, &layout->client, key->client,
+				    key->numbers >> KEY_CLIENT_SHIFT & 0xff),
+		.provider = device_of(decoder, &layout->provider, key->provider,
 				      key->numbers >> KEY_PROVIDER_SHIFT & 0xff),
 		.kind = (uint8_t)layout->kind,
 		.type = type_of(decoder, layout, type),

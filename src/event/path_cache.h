@@ -32,9 +32,9 @@ struct path_key {
 /* Where the texts of a record stand, see has_shape(). */
 struct record_shape {
 	uint32_t client, provider; /* the location words */
+	uint32_t client_at, provider_at; /* and where those stand */
 	uint32_t length; /* the record has so many bytes at least */
-	int32_t client_first, client_last, provider_first, provider_last;
-	uint64_t client_keep, provider_keep; /* masks: an absent text has no bytes */
+	uint32_t client_first, client_last, provider_first, provider_last;
 	uint64_t numbers; /* of the key, but for the types */
 };
 

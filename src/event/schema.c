@@ -185,7 +185,6 @@ static struct text_place text_place(const struct event_field *field)
 		return place;
 	place.offset = field->offset;
 	place.mask = UINT32_MAX;
-	place.keep = UINT64_MAX;
 	place.ends = UINT32_MAX / 2; /* no text is that long */
 	if (field->form != FIELD_DATA_LOC)
 		return place;
@@ -313,8 +312,10 @@ static bool init_layout(struct event_layout *layout, const struct event_format *
 		find_fields(layout);
 		find_probe_fields(layout);
 		place_fields(layout, file, numbering);
+		layout->p2p_length = layout->min_length;
 		return true;
 	}
+	layout->p2p_length = UINT32_MAX;
 	layout->subject_pid = event_format_field(format, "pid");
 	layout->subject_comm = event_format_field(format, kind == KIND_RENAME ? "newcomm" : "comm");
 	layout->stack = event_format_field(format, "caller");
