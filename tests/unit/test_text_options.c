@@ -185,10 +185,11 @@ static void check_duration(const char *text, int64_t expected)
 static void test_durations(void **state)
 {
 	static const char *const bad[] = {
-		"", "s", "-1s", "1d", "1 s", "1ss", "0x1", "1e300", "nan"
+		"", "s", "-1s", "1w", "1 s", "1ss", "0x1", "1e300", "nan"
 	};
 
 	(void)state;
+	check_duration("1d", 86400000000000);
 	check_duration("1", 1000000000);
 	check_duration("1.5", 1500000000);
 	check_duration("250ms", 250000000);
