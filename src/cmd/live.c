@@ -4,14 +4,13 @@
  * in src/ui/.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "p2ptrace/command.h"
 #include "p2ptrace/live.h"
+#include "p2ptrace/signals.h"
 #include "p2ptrace/text.h"
 #include "p2ptrace/ui_screen.h"
 
@@ -164,27 +163,6 @@ static int check_options(struct live_command *given, struct p2p_error *err)
 
 /* ---- pictures ---- */
 
-static int catch_signals(sigset_t *before, struct p2p_error *err)
-{
-	static const int kept[] = {
-		SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGTRAP, SIGABRT, SIGSYS,
-		SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGPIPE, SIGURG,  SIGWINCH
-	};
-	struct sigaction hangup;
-	sigset_t caught;
-	int fd;
-
-	sigfillset(&caught);
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-		sigdelset(&caught, kept[i]);
-	/* Under nohup it goes on when its terminal is gone. */
-	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler == SIG_IGN)
-		sigdelset(&caught, SIGHUP);
-	sigprocmask(SIG_BLOCK, &caught, before);
-	fd = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd >= 0 ? fd : p2p_fail_errno(err, "cannot catch signals");
-}
-
 /* A reader that went away wants no more: 1. */
 static int write_text(const char *text, size_t size, struct p2p_error *err)
 {
@@ -231,7 +209,7 @@ static int pass_interval(struct live *live, uint64_t next, struct pollfd *signal
 
 		more = live_pump(live, next > now ? (int)((next - now + 999999) / 1000000) : 0,
 				 signals, 1, err);
-		if (more > 0 && signals->revents)
+		if (more > 0 && signals->revents && signals_read(signals->fd, 0) & TOLD_END)
 			return live_stop(live, err);
 	} while (more > 0 && live_now_ns() < next);
 	return more;
@@ -262,10 +240,7 @@ static int print_pictures(struct live *live, const struct live_command *given, i
 /* Those that were taken note of must not come a second time, when they are let in. */
 static void forget_signals(int signals, const sigset_t *before)
 {
-	struct signalfd_siginfo info;
-
-	while (read(signals, &info, sizeof(info)) == sizeof(info))
-		;
+	signals_read(signals, 0);
 	close(signals);
 	sigprocmask(SIG_SETMASK, before, NULL);
 }
@@ -295,7 +270,7 @@ static int run_view(struct live_command *given, struct p2p_error *err)
 {
 	struct live *live;
 	sigset_t before;
-	int signals = catch_signals(&before, err), result = -1;
+	int signals = signals_catch(&before, err), result = -1;
 
 	if (signals < 0)
 		return -1;

@@ -111,6 +111,8 @@ struct live_who {
 	uint64_t poll_at, saved_tgids_at; /* the next look at the kernel's tables */
 	uint32_t threads_known; /* of the matcher's, those looked at */
 	uint64_t threads_folded;
+	size_t unknown; /* threads without a process, and how often they were looked for */
+	unsigned int tries;
 };
 
 /* New threads' names and processes. */

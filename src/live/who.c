@@ -15,8 +15,10 @@
 #define POLL_NS 1000000000u
 /* The table of all tasks ever named is begun anew beyond so many. */
 #define TASKS_MAX (4 * LIVE_THREADS_MAX)
-/* saved_tgids is read so seldom that it takes a hundredth of the time. */
-#define SELDOM 100
+/* saved_tgids is read so seldom that it takes a fiftieth of the time, and not again and
+ * again for threads that it does not name. */
+#define SELDOM 50
+#define TRIES 3
 
 /* The process of a thread that lives; 0: it does not. */
 static uint32_t tgid_of(uint32_t tid)
@@ -49,16 +51,18 @@ static void note_task(struct tasks *tasks, uint32_t tid, uint32_t tgid)
 	free(name);
 }
 
-/* Threads met since the last time, while they still live. */
-static void look_at_new_threads(struct live *live)
+/* Threads met since the last time, while they still live; whether there were any. */
+static bool look_at_new_threads(struct live *live)
 {
 	const struct matcher *matcher = &live->engine.analysis->matchers[0];
 	struct recorder *recorder = &live->kernel->recorder;
 	struct live_who *who = &live->who;
+	uint32_t first;
 
 	if (who->threads_folded != live->engine.folded)
 		who->threads_known = 0;
 	who->threads_folded = live->engine.folded;
+	first = who->threads_known;
 	for (; who->threads_known < matcher->thread_count; who->threads_known++) {
 		uint32_t tid = matcher->threads[who->threads_known].tid, tgid;
 		const struct task *task = tasks_find(&recorder->tasks, tid);
@@ -73,6 +77,7 @@ static void look_at_new_threads(struct live *live)
 		if (tgid != tid)
 			note_task(&recorder->tasks, tgid, tgid);
 	}
+	return who->threads_known > first;
 }
 
 static bool learn_task(struct live *live, uint32_t tid)
@@ -96,13 +101,14 @@ static bool learn_task(struct live *live, uint32_t tid)
 	       (!tgid || tgid == tid || learn_task(live, tgid));
 }
 
-/* False without memory; *unknown: threads whose process is not known. */
-static bool learn_threads(struct live *live, bool *unknown)
+/* False without memory.  `unknown`, with room for all, gets the threads whose process is
+ * not known. */
+static bool learn_threads(struct live *live, uint32_t *unknown, size_t *count)
 {
 	const struct matcher *matcher = &live->engine.analysis->matchers[0];
 	bool known;
 
-	*unknown = false;
+	*count = 0;
 	for (uint32_t i = 0; i < matcher->thread_count; i++) {
 		uint32_t tid = matcher->threads[i].tid;
 
@@ -111,44 +117,89 @@ static bool learn_threads(struct live *live, bool *unknown)
 		if (!learn_task(live, tid))
 			return false;
 		processes_tgid(&live->engine.analysis->processes, tid, &known);
-		*unknown |= !known;
+		if (!known)
+			unknown[(*count)++] = tid;
 	}
 	return true;
 }
 
-static void read_saved_tgids(struct live *live)
+static int compare_tids(const void *a, const void *b)
+{
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Of the kernel's table, which names every thread there ever was, only those. */
+static void take_tgids(struct tasks *tasks, FILE *table, const uint32_t *unknown, size_t count)
+{
+	uint32_t tid, tgid;
+	char line[64];
+
+	while (fgets(line, sizeof(line), table))
+		if (sscanf(line, "%u %u", &tid, &tgid) == 2 && tgid &&
+		    bsearch(&tid, unknown, count, sizeof(*unknown), compare_tids))
+			tasks_add_tgids(tasks, line);
+}
+
+static void read_saved_tgids(struct live *live, uint32_t *unknown, size_t count)
 {
 	struct recorder *recorder = &live->kernel->recorder;
 	struct live_who *who = &live->who;
 	uint64_t began = live_now_ns();
+	FILE *table;
+	int fd;
 
-	if (began < who->saved_tgids_at || !recorder->session.pids_global)
+	who->tries = who->unknown == count ? who->tries : 0;
+	who->unknown = count;
+	if (!recorder->session.pids_global ||
+	    (!live->ended && (began < who->saved_tgids_at || who->tries == TRIES)))
 		return;
-	tasks_read_tgids(&recorder->tasks, &recorder->session.tracefs);
-	who->saved_tgids_at = live_now_ns() + POLL_NS + (live_now_ns() - began) * SELDOM;
+	fd = openat(recorder->session.tracefs.top, "saved_tgids", O_RDONLY | O_CLOEXEC);
+	table = fd >= 0 ? fdopen(fd, "r") : NULL;
+	if (!table && fd >= 0)
+		close(fd);
+	if (!table)
+		return;
+	qsort(unknown, count, sizeof(*unknown), compare_tids);
+	take_tgids(&recorder->tasks, table, unknown, count);
+	fclose(table);
+	who->tries++;
+	who->saved_tgids_at = live_now_ns() + (live_now_ns() - began) * SELDOM;
+}
+
+static int learn(struct live *live, struct p2p_error *err)
+{
+	const struct matcher *matcher = &live->engine.analysis->matchers[0];
+	uint32_t *unknown = calloc(matcher->thread_count + 1, sizeof(*unknown));
+	size_t count = 0;
+	bool good = unknown && learn_threads(live, unknown, &count);
+
+	if (good && count) {
+		read_saved_tgids(live, unknown, count);
+		good = learn_threads(live, unknown, &count);
+	}
+	free(unknown);
+	return good ? 0 : p2p_fail(err, "no memory for the names of processes");
 }
 
 int who_learn(struct live *live, struct p2p_error *err)
 {
 	struct recorder *recorder = &live->kernel->recorder;
 	struct live_who *who = &live->who;
-	bool unknown;
+	bool due = live->ended || live_now_ns() >= who->poll_at;
 
-	look_at_new_threads(live);
-	if (!live->ended && live_now_ns() < who->poll_at)
+	if (!look_at_new_threads(live) && !due)
 		return 0;
-	who->poll_at = live_now_ns() + POLL_NS;
-	if (recorder->tasks.count > TASKS_MAX) {
-		tasks_free(&recorder->tasks);
-		who->threads_known = 0;
-		look_at_new_threads(live);
+	if (due) {
+		who->poll_at = live_now_ns() + POLL_NS;
+		if (recorder->tasks.count > TASKS_MAX)
+			tasks_free(&recorder->tasks);
+		tasks_poll(&recorder->tasks, &recorder->session.tracefs);
 	}
-	tasks_poll(&recorder->tasks, &recorder->session.tracefs);
-	if (!learn_threads(live, &unknown))
-		return p2p_fail(err, "no memory for the names of processes");
-	if (unknown)
-		read_saved_tgids(live);
-	if (!live->ended && !session_has_targets(&recorder->session))
+	if (learn(live, err))
+		return -1;
+	if (due && !live->ended && !session_has_targets(&recorder->session))
 		return live_stop(live, err);
 	return 0;
 }
