@@ -17,6 +17,10 @@ $(O)/tests/lib/capture: $(O)/obj/tests/lib/capture_main.o $(O)/libp2ptrace.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
-unit-tests: $(O)/tests/lib/build_dat $(O)/tests/lib/capture
+$(O)/tests/lib/show_probes: $(O)/obj/tests/lib/probes_main.o $(O)/libp2ptrace.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
--include $(TESTLIB_OBJECTS:.o=.d) $(O)/obj/tests/lib/dat_main.d $(O)/obj/tests/lib/capture_main.d
+unit-tests: $(O)/tests/lib/build_dat $(O)/tests/lib/capture $(O)/tests/lib/show_probes
+
+-include $(TESTLIB_OBJECTS:.o=.d) $(O)/obj/tests/lib/dat_main.d $(O)/obj/tests/lib/capture_main.d $(O)/obj/tests/lib/probes_main.d

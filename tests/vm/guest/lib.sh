@@ -143,6 +143,14 @@ record_stop() {
 	cp "/tmp/$recording" "/results/$recording"
 }
 
+# What recorders left behind, for the host: left.txt.
+nothing_left() {
+	{
+		grep p2ptrace_ $TRACING/dynamic_events
+		ls $TRACING/instances
+	} >/results/left.txt || true
+}
+
 # What the kernel shows of its PCI devices, for offline commands (--root DIR).
 snapshot() {
 	mkdir -p /results/root/sys/bus/pci/devices /results/root/proc

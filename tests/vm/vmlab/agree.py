@@ -64,12 +64,25 @@ def one_pair(r, name, pair, traffic):
         r.equal(f"{name}: unmaps", row.get("unmaps"), traffic.get("segments"))
     else:
         r.true(f"{name}: every I/O was refused", traffic.get("failed_ios") and not traffic.get("ios"))
+    processes_agree(r, name, report, traffic, kind in SUCCEEDED)
+    return report, trace
+
+
+def processes_agree(r, name, report, traffic, moved):
+    """What the report says of each process, and what it says of itself."""
     by_pid = {row["pid"]: row for row in report.get("processes", [])}
     for process in traffic.get("processes", []):
         row = by_pid.get(process["pid"], {})
         r.equal(f"{name}: allocated by {process['pid']}", row.get("alloc_bytes"), process["alloc_bytes"])
         r.equal(f"{name}: freed of {process['pid']}", row.get("free_bytes"), process["alloc_bytes"])
-        if kind in SUCCEEDED:
+        if moved:
             r.equal(f"{name}: maps by {process['pid']}", row.get("maps"), process["segments"])
             r.equal(f"{name}: bytes by {process['pid']}", row.get("map_bytes"), process["bytes"])
-    return report, trace
+
+
+def without_loss(r, name):
+    """The report of a recording that must be whole."""
+    report = r.p2ptrace("report", "--json", f"{name}.dat")
+    r.equal(f"{name}: lost", report.get("events", {}).get("lost"), 0)
+    r.equal(f"{name}: truncated", report.get("truncated"), False)
+    return report

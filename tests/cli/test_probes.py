@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Probes: what would be defined on which kernel; offsets files; groups of events in tracefs.
+
+Kernels up to 6.12 are run in tests/vm; newer ones are described in tests/fixtures/probe,
+and what is made of their types is all that can be checked here."""
+
+import glob
+import os
+import re
+import subprocess
+import unittest
+
+import captured
+import rig
+import test_truth
+
+FIXTURES = os.path.join(captured.ROOT, "tests/fixtures/probe")
+SHOW = os.path.join(captured.BUILD, "tests/lib/show_probes")
+COMMON = ["pci_alloc_p2pmem", "pci_free_p2pmem", "p2pmem_alloc_mmap", "vm_insert_page",
+          "p2pdma_page_free", "calc_map_type_and_dist", "dma_direct_unmap_sg"]
+OLD = [*COMMON, "pci_p2pdma_map_segment", "iommu_dma_unmap_sg"]
+NEW = [*COMMON, "p2pdma_folio_free", "__pci_p2pdma_update_state"]
+
+
+def show(file, functions, *options):
+    """{event or "- what": the rest of its line}, in the order of the output."""
+    done = subprocess.run([SHOW, *map(str, options), file, *functions], capture_output=True,
+                          text=True, check=True)
+    lines = {}
+    for line in done.stdout.splitlines():
+        head, _, rest = line.partition(": " if line.startswith("- ") else " ")
+        lines[head.split("/")[-1] if not line.startswith("- ") else head] = line
+        if line.startswith("type "):
+            lines[line] = rest
+    return lines
+
+
+class Definitions(test_truth.WithFolder):
+    def offsets(self, kernel):
+        return os.path.join(FIXTURES, f"linux-{kernel}.offsets")
+
+    def described(self, kernel):
+        """BTF of the types that an era's kernel has."""
+        base = self.path(f"era-{kernel}")
+        subprocess.run(["gcc", "-g", "-O0", "-c", "-o", base + ".o",
+                        os.path.join(FIXTURES, f"era-{kernel}.c")], check=True)
+        subprocess.run(["pahole", "-J", f"--btf_encode_detached={base}.btf", base + ".o"], check=True)
+        return base + ".btf"
+
+    def test_6_12(self):
+        lines = show(self.offsets("6.12"), OLD, "-n", 2, "-b", "@vmemmap_base")
+        self.assertEqual(
+            lines["p2p_dma_map"],
+            "f64:g/p2p_dma_map pci_p2pdma_map_segment%return client=+0(+0($arg2)):string "
+            "provider=+0(+176(-16(+0($arg1)))):string type=$retval:u32 page=+0($arg3):x64 "
+            "offset=+8($arg3):u32 size=+12($arg3):u32 base=@vmemmap_base:x64")
+        self.assertEqual(
+            lines["p2p_dma_unmap_1"],
+            "f:g/p2p_dma_unmap_1 dma_direct_unmap_sg client=+0(+0($arg1)):string "
+            "provider=+0(+176(-16(+8(+32($arg2))))):string "
+            "provider_end=+0(+176(-16(+6(+32($arg2))))):string page=+32($arg2):x64 "
+            "offset=+40($arg2):u32 size=+44($arg2):u32 base=@vmemmap_base:x64 "
+            "dma_addr=+48($arg2):x64 dir=$arg4:u32 nents=$arg3:u32 | nents > 1 && "
+            '(provider ~ "*:??:??.?" || provider_end ~ "*:??:??.?")')
+        self.assertIn("seen=\\2:u32 | nents > 2", lines["p2p_dma_unmap_more"])
+        self.assertIn("p2p_dma_unmap_iommu_1", lines)
+        self.assertNotIn("p2p_dma_unmap_2", lines)
+        self.assertFalse([line for line in lines if line.startswith("- ")])
+
+    def test_without_a_base_no_address_is_made_up(self):
+        lines = show(self.offsets("6.12"), OLD)
+        self.assertFalse([line for line in lines.values() if "base=" in line])
+
+    def test_6_1(self):
+        lines = show(self.offsets("6.1"), [name for name in OLD if "mmap" not in name and
+                                           name != "p2pdma_page_free"], "-e", "-k")
+        self.assertEqual(lines["p2p_dma_free"], "p:g/p2p_dma_free pci_free_p2pmem "
+                                                "provider=+0(+184($arg1)):string size=$arg3:u64")
+        self.assertIn("provider=+0(+184(+152(+8(+0($arg3))))):string", lines["p2p_dma_map"])
+        self.assertNotIn("type=", lines["p2p_dma_map"])
+        self.assertIn("- type calculations", lines)
+        self.assertFalse([line for line in lines.values() if "%return" in line or "$retval" in line])
+
+    def test_described_kernels(self):
+        """By era: the provider of a page, that of a mapping, the function that frees a page."""
+        wanted = {
+            "6.16": ("+0(+32(-16(+8($arg3))))", "+0(+32(-16(+0($arg1))))", "p2pdma_page_free"),
+            "6.19": ("+0(+0(+0(+16(+8($arg3)))))", "+0(+0(+0(+0($arg1))))", "p2pdma_page_free"),
+            "7.0": ("+0(+0(+0(+16(+8($arg3)))))", "+0(+0(+0(+0($arg1))))", "p2pdma_folio_free"),
+        }
+        for kernel, (page, mapping, frees) in wanted.items():
+            with self.subTest(kernel=kernel):
+                functions = [name for name in NEW if "free" not in name or name in
+                             (frees, "pci_free_p2pmem")]
+                lines = show(self.described(kernel), functions)
+                self.assertIn(f"vm_insert_page provider={page}:string", lines["p2p_dma_alloc_mmap"])
+                self.assertIn(f"update_state%return client=+0(+0($arg2)):string "
+                              f"provider={mapping}:string type=+8($arg1):u32", lines["p2p_dma_map"])
+                self.assertIn(frees, lines["p2p_dma_free_page"])
+                # The block layer maps without a list and unmaps through no function.
+                self.assertIn("- unmaps", lines)
+                self.assertIn("type 3 BUS_ADDR", lines)
+
+    def test_a_function_or_member_that_is_missing_is_named(self):
+        lines = show(self.offsets("6.12"), ["pci_alloc_p2pmem"])
+        self.assertIn("pci_free_p2pmem cannot be followed", lines["- frees by drivers"])
+        text = open(self.offsets("6.12"), encoding="ascii").read()
+        path = self.path("less.offsets")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(re.sub(r"^8 page.pgmap\n", "", text, flags=re.M))
+        self.assertIn("page.pgmap|folio.pgmap".split("|", maxsplit=1)[0],
+                      show(path, OLD)["- unmaps"] + " page.pgmap")
+        self.assertIn("- unmaps", show(path, OLD))
+        self.assertIn("p2p_dma_map", show(path, OLD))
+
+    def test_damaged_offsets(self):
+        for number, text in enumerate(["x", "5", "-1 page.pgmap", "99999999 page.pgmap",
+                                       "type 99 X", "8page.pgmap"]):
+            path = self.path(f"{number}.offsets")
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text + "\n")
+            done = subprocess.run([SHOW, path], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 1, text)
+            self.assertIn("line 1", done.stderr)
+
+
+class Record(test_truth.WithFolder):
+    """On the machine at hand: whatever it lacks is named, and nothing is left."""
+
+    @rig.needs_rig
+    def test_offsets_of_another_kernel(self):
+        done = rig.p2ptrace("record", "-S", "probe", "-o", self.path("x.dat"), "--offsets",
+                            os.path.join(FIXTURES, "linux-6.12.offsets"), status=3)
+        self.assertIn("is of another kernel (6.12-example", done.stderr)
+        self.assertFalse(glob.glob(self.path("x.dat*")))
+
+    @rig.needs_rig
+    def test_stale_groups(self):
+        """What a killed recorder left is removed; what somebody uses, or others made, is not."""
+        names = {"stale": "p2ptrace_1_0123abcd", "used": "p2ptrace_1_0123abce",
+                 "other": "p2ptrace_x_0123abcd"}
+        symbol = rig.Group("--type-names")
+        with symbol, rig.Instance() as instance:
+            with open("/sys/kernel/tracing/dynamic_events", encoding="ascii") as file:
+                line = next(line for line in file if f":{symbol.name}/p2p_dma_map " in line)
+            place = line.split()[1]
+            try:
+                for group in names.values():
+                    self.define(f"p:{group}/try {place}")
+                instance.write(f"events/{names['used']}/try/enable", "1")
+                self.record_by_probes()
+                with open("/sys/kernel/tracing/dynamic_events", encoding="ascii") as file:
+                    there = file.read()
+                self.assertNotIn(names["stale"], there)
+                self.assertIn(names["used"], there)
+                self.assertIn(names["other"], there)
+                instance.write(f"events/{names['used']}/try/enable", "0")
+            finally:
+                for group in names.values():
+                    self.define(f"-:{group}/try", missing_ok=True)
+
+    def record_by_probes(self):
+        """Whether or not this kernel can."""
+        subprocess.run([captured.P2PTRACE, "record", "-S", "probe", "-o", self.path("x.dat"),
+                        "-d", "0.1"], capture_output=True, check=False)
+
+    @staticmethod
+    def define(line, missing_ok=False):
+        file = os.open("/sys/kernel/tracing/dynamic_events", os.O_WRONLY | os.O_APPEND)
+        try:
+            os.write(file, line.encode() + b"\n")
+        except OSError:
+            if not missing_ok:
+                raise
+        finally:
+            os.close(file)
+
+
+if __name__ == "__main__":
+    unittest.main()
