@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * finisher: the thread that puts pieces together while recording goes on.
+ * finisher: the thread that puts pieces together, and compresses the one that is being
+ * recorded, while recording goes on.
  *
  * Source: src/session/finisher.c
  */
@@ -27,11 +28,16 @@ struct finisher {
 	bool end; /* with an empty queue */
 	struct piece_queue waiting, done;
 	struct piece *at_work; /* of the thread; under `lock` */
+	struct piece *followed; /* being recorded, to be packed meanwhile; likewise */
+	bool packs; /* just now */
 	size_t pending; /* pushed and not yet taken; the caller's */
 	int ready; /* eventfd: one is done */
 };
 
 int finisher_start(struct finisher *finisher, struct p2p_error *err);
+
+/* From now on this is the piece that is being recorded; NULL: none is. */
+void finisher_follow(struct finisher *finisher, struct piece *piece);
 
 /* Hands over a piece that has ended. */
 void finisher_push(struct finisher *finisher, struct piece *piece);

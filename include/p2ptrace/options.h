@@ -40,6 +40,7 @@ struct option_spec {
 	/* OPTION_CALL: `field` is the struct's address plus offset. */
 	int (*parse)(void *field, const char *value, struct p2p_error *err);
 	const struct option_spec *group; /* OPTION_GROUP */
+	bool optional; /* OPTION_CALL: the value may be left out, NULL; else it is attached */
 };
 
 /*

@@ -21,6 +21,7 @@
 #include "p2ptrace/capture_option.h"
 #include "p2ptrace/error.h"
 #include "p2ptrace/output.h"
+#include "p2ptrace/packing.h"
 #include "p2ptrace/session.h"
 #include "p2ptrace/sidecar.h"
 #include "p2ptrace/spool.h"
@@ -29,6 +30,10 @@ struct recorder;
 struct trace_metadata;
 struct write_lane;
 
+/* How often a file is tried to be made: on a full disk there is room once the readers have
+ * ended. */
+#define PIECE_TRIES 2
+
 struct piece {
 	const struct recorder *recorder;
 	struct piece *next; /* in the queue of those that wait for being put together */
@@ -36,6 +41,7 @@ struct piece {
 	struct output output;
 	size_t lane_count; /* instance by instance, CPUs ascending */
 	struct spool_files files;
+	struct packing packing;
 	struct sidecar sidecar;
 	uint64_t start, stop; /* stamps; 0: not yet */
 	int64_t wall_offset;

@@ -32,6 +32,7 @@ struct recorder_options {
 	const char *pids; /* -p as given, NULL: none; session.pids comes from it */
 	const char *output; /* path of the file */
 	uint64_t file_version; /* 6 or 7 */
+	int compression; /* level, 0: none; version 7 only */
 	enum spool_priority priority;
 	uint64_t max_bytes; /* of pages, 0: no end */
 	uint64_t duration_ns; /* 0: until a signal, or CMD's end */

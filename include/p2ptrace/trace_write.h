@@ -8,7 +8,8 @@
  * the pages of one CPU lie where it first wrote them.  Version 6 keeps it in
  * front: it is built first, then the pages follow.
  *
- * Everything is written in the machine's own byte order and uncompressed.
+ * Everything is written in the machine's own byte order and uncompressed,
+ * unless a compressor is given.
  * Nothing here is kept after the call; all texts belong to the caller.
  *
  * Source: src/trace/dat_write.c, src/trace/write_private.c
@@ -21,6 +22,7 @@
 #include <stdio.h>
 
 #include "p2ptrace/capture_option.h"
+#include "p2ptrace/compress.h"
 #include "p2ptrace/error.h"
 #include "p2ptrace/private_option.h"
 
@@ -30,7 +32,7 @@ struct write_format {
 	const char *text;
 };
 
-/* The pages of one CPU, whole sub-buffers at an offset aligned to one. */
+/* The pages of one CPU, whole sub-buffers at an offset aligned to one; or packed ones. */
 struct write_lane {
 	uint32_t cpu;
 	uint64_t offset, bytes;
@@ -57,6 +59,9 @@ struct trace_metadata {
 	size_t cpu_stat_count;
 	const char *private_text; /* see private_option.h; NULL: none */
 	const struct capture_data *captures; /* [CAPTURES]; NULL: none */
+	/* Version 7: the lanes are packed (a number of chunks and the chunks), and so will be
+	 * the sections that are worth it; NULL: nothing is. */
+	struct compressor *compressor;
 	const struct write_buffer *buffers; /* the main one first */
 	size_t buffer_count;
 };

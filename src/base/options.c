@@ -91,6 +91,8 @@ static int parse_long(char **argv, const struct option_spec *table, char *into, 
 			return p2p_fail_usage(err, "%s takes no value", shown);
 		return store_named(&found, shown, NULL, err);
 	}
+	if (found.spec->optional)
+		return store_named(&found, shown, equals ? value : NULL, err);
 	if (!value)
 		return p2p_fail_usage(err, "%s needs %s", shown, found.spec->value);
 	*used = equals ? 1 : 2;
@@ -109,7 +111,9 @@ static int parse_letters(char **argv, const struct option_spec *table, char *int
 
 		if (!find_letter(table, into, *letter, &found))
 			return p2p_fail_usage(err, "unknown option %s", shown);
-		if (found.spec->value) {
+		if (found.spec->optional) {
+			value = letter[1] ? letter + 1 : NULL;
+		} else if (found.spec->value) {
 			value = letter[1] ? letter + 1 : argv[1];
 			if (!value)
 				return p2p_fail_usage(err, "%s needs %s", shown, found.spec->value);
@@ -177,7 +181,8 @@ void options_print_help(FILE *out, const struct option_spec *table)
 			used += (size_t)snprintf(left + used, sizeof(left) - used, "--%s",
 						 table->name);
 		if (table->value)
-			snprintf(left + used, sizeof(left) - used, " %s", table->value);
+			snprintf(left + used, sizeof(left) - used,
+				 table->optional ? "[=%s]" : " %s", table->value);
 		fprintf(out, "  %-28s %s\n", left, table->help);
 	}
 }

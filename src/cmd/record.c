@@ -54,6 +54,19 @@ static int parse_switch(void *field, const char *value, struct p2p_error *err)
 	return 0;
 }
 
+/* Nothing stands for level 1: faster than most disks. */
+static int parse_level(void *field, const char *value, struct p2p_error *err)
+{
+	uint64_t level = 1;
+
+	if (value && text_parse_u64(value, &level, err))
+		return -1;
+	if (level < 1 || level > 19)
+		return p2p_fail_usage(err, "levels of compression are 1 (fast) to 19 (small)");
+	*(int *)field = (int)level;
+	return 0;
+}
+
 #define AT(field) offsetof(struct recorder_options, field)
 
 static const struct option_spec record_options[] = {
@@ -68,6 +81,8 @@ static const struct option_spec record_options[] = {
 	  .parse = parse_switch },
 	{ OPTION_U64, 0, "rotate", "N", "of such files keep the newest N",
 	  .offset = AT(rotation.keep) },
+	{ OPTION_CALL, 'z', "compress", "LEVEL", "compress with zstd, 1 (fast, the default) to 19",
+	  .offset = AT(compression), .parse = parse_level, .optional = true },
 	{ OPTION_STRING, 'p', "pid", "PID,...", "what these processes and their children begin",
 	  .offset = AT(pids) },
 	{ OPTION_STRING, 'P', "provider", "NAME,...", "what begins with these providers' memory",
@@ -208,6 +223,8 @@ static int check_options(struct recorder_options *options, struct p2p_error *err
 		return -1;
 	if (options->file_version != 6 && options->file_version != 7)
 		return p2p_fail_usage(err, "--file-version: 6 or 7");
+	if (options->compression && options->file_version == 6)
+		return p2p_fail_usage(err, "-z: version 6 of the format has no compression");
 	if (options->user && !options->command)
 		return p2p_fail_usage(err, "--user says whom CMD runs as; there is no CMD");
 	if (options->session.no_inherit && !options->pids)

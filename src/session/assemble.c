@@ -141,6 +141,7 @@ static void settle_lane(struct piece *piece, size_t index)
 	}
 	for (; left; rest += page, left -= left < page ? left : page)
 		piece->unsaved[index] += count_events(rest, left < page ? left : page);
+	lane->rest_bytes = 0;
 }
 
 static size_t largest_lane(const struct spool_files *files)
@@ -161,24 +162,27 @@ static unsigned int cpu_of(const struct piece *piece, size_t lane)
 }
 
 /* Places the pages of all lanes but `stays` (one that lies in the file already) behind
- * `end`.  Returns the new end. */
+ * `end`, each aligned to a sub-buffer.  Returns the new end. */
 static uint64_t place(const struct piece *piece, uint64_t end, size_t stays,
 		      struct write_lane *placed)
 {
 	const struct spool_files *files = &piece->files;
+	uint64_t page = piece->recorder->session.page_size;
 
 	for (size_t i = 0; i < files->count; i++) {
-		placed[i] = (struct write_lane){ cpu_of(piece, i), end, files->files[i].bytes };
+		placed[i] = (struct write_lane){ cpu_of(piece, i), files->head_room,
+						 files->files[i].bytes };
 		if (i == stays)
-			placed[i].offset = files->head_room;
-		else
-			end += placed[i].bytes;
+			continue;
+		placed[i].offset = (end + page - 1) / page * page;
+		end = placed[i].offset + placed[i].bytes;
 	}
 	return end;
 }
 
-/* Moves them there.  What does not fit leaves a hole, which takes no room. */
-static void gather(struct piece *piece, int to, size_t stays, struct write_lane *placed)
+/* Moves them there.  Pages that do not fit leave a hole, which takes no room. */
+static int gather(struct piece *piece, int to, size_t stays, struct write_lane *placed,
+		  struct p2p_error *err)
 {
 	size_t page = piece->recorder->session.page_size;
 	uint64_t head_room = piece->files.head_room;
@@ -190,12 +194,19 @@ static void gather(struct piece *piece, int to, size_t stays, struct write_lane 
 		if (i == stays)
 			continue;
 		moved = move_pages(piece, lane->fd, to, placed[i].offset, bytes);
-		moved -= moved % page;
-		if (moved < bytes)
+		/* Half a chunk is worth nothing: p2ptrace recover will find both halves. */
+		if (moved < bytes && piece->packing.compressor) {
+			piece->tries = PIECE_TRIES;
+			return p2p_fail_errno(err, "cannot put what is compressed together");
+		}
+		if (moved < bytes) {
+			moved -= moved % page;
 			piece->unsaved[i] +=
 				count_in_file(lane->fd, head_room + moved, bytes - moved, page);
+		}
 		placed[i].bytes = moved;
 	}
+	return 0;
 }
 
 static void set_buffers(const struct piece *piece, const struct write_lane *placed,
@@ -213,7 +224,7 @@ static void set_buffers(const struct piece *piece, const struct write_lane *plac
 
 /* ---- the two versions ---- */
 
-static void gather7(struct piece *piece)
+static int gather7(struct piece *piece, struct p2p_error *err)
 {
 	struct spool_file *base = &piece->files.files[largest_lane(&piece->files)];
 	size_t stays = (size_t)(base - piece->files.files);
@@ -221,7 +232,7 @@ static void gather7(struct piece *piece)
 	piece->base = base;
 	piece->end = place(piece, piece->files.head_room + base->bytes, stays, piece->placed);
 	sidecar_plan(piece, base->part, piece->placed);
-	gather(piece, base->fd, stays, piece->placed);
+	return gather(piece, base->fd, stays, piece->placed, err);
 }
 
 static int assemble7(struct piece *piece, struct p2p_error *err)
@@ -269,8 +280,7 @@ static int gather6(struct piece *piece, struct p2p_error *err)
 	size += 64 * piece->files.count;
 	piece->end = place(piece, (size + page - 1) / page * page, SIZE_MAX, piece->placed);
 	sidecar_plan(piece, "whole", piece->placed);
-	gather(piece, piece->whole, SIZE_MAX, piece->placed);
-	return 0;
+	return gather(piece, piece->whole, SIZE_MAX, piece->placed, err);
 }
 
 static int assemble6(struct piece *piece, struct p2p_error *err)
@@ -288,22 +298,32 @@ static int assemble6(struct piece *piece, struct p2p_error *err)
 	return result ? result : output_publish(&piece->output, "whole", piece->whole, err);
 }
 
+/* The rest, once all lanes have their last pages. */
+static int pack(struct piece *piece, struct p2p_error *err)
+{
+	if (!piece->packing.compressor)
+		return 0;
+	if (packing_advance(&piece->packing, &piece->files, true, err) < 0)
+		return -1;
+	return packing_finish(&piece->packing, &piece->files, err);
+}
+
 /* All pages into one file, once. */
 static int gather_pages(struct piece *piece, struct p2p_error *err)
 {
-	int result = 0;
+	int result;
 
 	if (piece->placed)
 		return 0;
+	for (size_t i = 0; i < piece->files.count; i++)
+		settle_lane(piece, i);
+	if (pack(piece, err))
+		return -1;
 	piece->placed = calloc(piece->files.count, sizeof(*piece->placed));
 	if (!piece->placed)
 		return p2p_fail(err, "no memory");
-	for (size_t i = 0; i < piece->files.count; i++)
-		settle_lane(piece, i);
-	if (piece->recorder->options->file_version == 6)
-		result = gather6(piece, err);
-	else
-		gather7(piece);
+	result = piece->recorder->options->file_version == 6 ? gather6(piece, err)
+							     : gather7(piece, err);
 	if (!result)
 		return 0;
 	free(piece->placed);

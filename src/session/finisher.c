@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "p2ptrace/finisher.h"
@@ -28,6 +29,51 @@ static struct piece *remove_first(struct piece_queue *queue)
 	return piece;
 }
 
+/* What can be done before the piece has ended.  With the lock, which is let go meanwhile.
+ * Whether there may be more at once. */
+static bool pack_followed(struct finisher *finisher)
+{
+	struct piece *piece = finisher->followed;
+	struct p2p_error ignored;
+	int chunks;
+
+	if (!piece || !piece->packing.compressor)
+		return false;
+	finisher->packs = true;
+	pthread_mutex_unlock(&finisher->lock);
+	/* A disk that is full is told by the readers. */
+	chunks = packing_advance(&piece->packing, &piece->files, false, &ignored);
+	pthread_mutex_lock(&finisher->lock);
+	finisher->packs = false;
+	pthread_cond_broadcast(&finisher->wake);
+	return chunks > 0;
+}
+
+/* While there is less than a chunk. */
+#define PACK_INTERVAL_NS 200000000
+
+/* Until there is a piece that has ended, or no more will come. */
+static struct piece *await_piece(struct finisher *finisher)
+{
+	while (!finisher->waiting.first && !finisher->end) {
+		struct timespec until;
+
+		if (pack_followed(finisher))
+			continue;
+		if (finisher->waiting.first || finisher->end)
+			break;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += PACK_INTERVAL_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		if (finisher->followed && finisher->followed->packing.compressor)
+			pthread_cond_timedwait(&finisher->wake, &finisher->lock, &until);
+		else
+			pthread_cond_wait(&finisher->wake, &finisher->lock);
+	}
+	return remove_first(&finisher->waiting);
+}
+
 static void *run(void *argument)
 {
 	struct finisher *finisher = argument;
@@ -36,12 +82,8 @@ static void *run(void *argument)
 
 	pthread_setname_np(pthread_self(), "finisher");
 	pthread_mutex_lock(&finisher->lock);
-	for (;;) {
-		while (!finisher->waiting.first && !finisher->end)
-			pthread_cond_wait(&finisher->wake, &finisher->lock);
-		piece = finisher->at_work = remove_first(&finisher->waiting);
-		if (!piece)
-			break;
+	while ((piece = await_piece(finisher))) {
+		finisher->at_work = piece;
 		pthread_mutex_unlock(&finisher->lock);
 		piece->failed = assemble(piece, &piece->error);
 		pthread_mutex_lock(&finisher->lock);
@@ -71,11 +113,21 @@ int finisher_start(struct finisher *finisher, struct p2p_error *err)
 	return 0;
 }
 
+void finisher_follow(struct finisher *finisher, struct piece *piece)
+{
+	pthread_mutex_lock(&finisher->lock);
+	finisher->followed = piece;
+	while (finisher->packs)
+		pthread_cond_wait(&finisher->wake, &finisher->lock);
+	pthread_cond_broadcast(&finisher->wake);
+	pthread_mutex_unlock(&finisher->lock);
+}
+
 void finisher_push(struct finisher *finisher, struct piece *piece)
 {
 	pthread_mutex_lock(&finisher->lock);
 	append(&finisher->waiting, piece);
-	pthread_cond_signal(&finisher->wake);
+	pthread_cond_broadcast(&finisher->wake);
 	pthread_mutex_unlock(&finisher->lock);
 	finisher->pending++;
 }
@@ -112,7 +164,7 @@ void finisher_stop(struct finisher *finisher)
 		return;
 	pthread_mutex_lock(&finisher->lock);
 	finisher->end = true;
-	pthread_cond_signal(&finisher->wake);
+	pthread_cond_broadcast(&finisher->wake);
 	pthread_mutex_unlock(&finisher->lock);
 	pthread_join(finisher->thread, NULL);
 	finisher->running = false;

@@ -285,6 +285,7 @@ int metadata_fill(struct piece *piece, struct trace_metadata *metadata, struct p
 		.cpu_stat_count = piece->lane_count,
 		.private_text = piece->private_text,
 		.captures = piece->captures,
+		.compressor = piece->packing.compressor,
 	};
 	return 0;
 }

@@ -20,7 +20,9 @@ static int open_files(struct piece *piece, struct recorder *recorder, struct p2p
 	    spool_files_open(&piece->files, &recorder->session, &piece->output, recorder->head_room,
 			     err))
 		return -1;
-	return 0;
+	return options->compression
+		       ? packing_open(&piece->packing, &piece->files, options->compression, err)
+		       : 0;
 }
 
 struct piece *piece_new(struct recorder *recorder, unsigned int number, struct p2p_error *err)
@@ -66,6 +68,7 @@ void piece_free(struct piece *piece)
 	if (!piece)
 		return;
 	sidecar_close(piece, piece->files.keep);
+	packing_close(&piece->packing, &piece->files);
 	spool_files_close(&piece->files);
 	for (size_t i = 0; piece->stat_texts && i < piece->lane_count; i++)
 		free(piece->stat_texts[i]);

@@ -189,6 +189,7 @@ static int start(struct recorder *recorder, struct p2p_error *err)
 	if (spool_start(&recorder->spool, &recorder->piece->files, err) ||
 	    session_start(&recorder->session, err))
 		return -1;
+	finisher_follow(&recorder->finisher, recorder->piece);
 	recorder->began_ns = recorder_now_ns();
 	recorder->piece->start = recorder->session.start;
 	recorder->piece->wall_offset = recorder->session.wall_offset;

@@ -127,6 +127,7 @@ static int stop(struct recorder *recorder, struct p2p_error *err)
 	struct session *session = &recorder->session;
 	int result;
 
+	finisher_follow(&recorder->finisher, NULL);
 	session_stop(session);
 	recorder->ended_ns = recorder_now_ns();
 	spool_stop(&recorder->spool);

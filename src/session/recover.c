@@ -9,15 +9,9 @@
 #include "p2ptrace/copy_range.h"
 #include "p2ptrace/recover.h"
 #include "p2ptrace/remains.h"
+#include "recover_work.h"
 
-struct work {
-	const struct remains *remains;
-	int planned; /* the file that the recorder was moving pages to, -1: none */
-	int to;
-	uint64_t end; /* of what is in `to` */
-};
-
-static uint64_t file_bytes(int fd)
+uint64_t recover_file_bytes(int fd)
 {
 	struct stat info;
 
@@ -30,12 +24,11 @@ static bool has_page(int fd, uint64_t at, size_t page)
 {
 	uint64_t head[2] = { 0, 0 };
 
-	return fd >= 0 && at + page <= file_bytes(fd) &&
+	return fd >= 0 && at + page <= recover_file_bytes(fd) &&
 	       pread(fd, head, sizeof(head), (off_t)at) == sizeof(head) && (head[0] | head[1]);
 }
 
-static int copy_pages(struct work *work, int from, uint64_t at, uint64_t bytes,
-		      struct p2p_error *err)
+int recover_copy(struct work *work, int from, uint64_t at, uint64_t bytes, struct p2p_error *err)
 {
 	off_t from_at = (off_t)at, to_at = (off_t)work->end;
 
@@ -73,7 +66,7 @@ static int find_page(const struct work *work, const struct remains_lane *lane, i
 /* Whole sub-buffers: the last one may be torn. */
 static uint64_t count_pages(const struct work *work, const struct remains_lane *lane, int own)
 {
-	uint64_t bytes = file_bytes(own), head = work->remains->head_room;
+	uint64_t bytes = recover_file_bytes(own), head = work->remains->head_room;
 
 	if (work->remains->plan)
 		bytes = lane->bytes;
@@ -101,7 +94,7 @@ static int copy_lane(struct work *work, const struct remains_lane *lane, struct 
 		while (next < pages && find_page(work, lane, own, next, &next_at) == from &&
 		       next_at == at + (next - i) * page)
 			next++;
-		result = copy_pages(work, from, at, (next - i) * page, err);
+		result = recover_copy(work, from, at, (next - i) * page, err);
 	}
 	placed->bytes = work->end - placed->offset;
 	if (own >= 0)
@@ -149,6 +142,7 @@ static int write_metadata(const struct work *work, struct write_lane *placed, st
 	metadata.buffers = remains->buffers;
 	metadata.cpu_stats = remains->stats;
 	metadata.private_text = text;
+	metadata.compressor = work->compressor;
 	metadata.captures = remains->captures;
 	result = trace_write7(work->to, &metadata, work->end, err);
 	free(text);
@@ -163,7 +157,9 @@ static int write_file(struct work *work, struct recovery *recovery, struct p2p_e
 
 	work->end = trace_head_room(remains->metadata.page_size);
 	for (size_t i = 0; i < remains->lane_count && !result; i++) {
-		result = copy_lane(work, &remains->lanes[i], &placed[i], err);
+		result = work->compressor
+				 ? recover_packed_lane(work, &remains->lanes[i], &placed[i], err)
+				 : copy_lane(work, &remains->lanes[i], &placed[i], err);
 		if (!result) {
 			recovery->bytes += placed[i].bytes;
 			recovery->cpus += placed[i].bytes != 0;
@@ -223,12 +219,17 @@ int recover(const char *path, const char *output, struct recovery *recovery, str
 	if (remains.plan)
 		work.planned = remains_file(&remains, remains.plan);
 	recovery->complete = is_complete(&remains, work.planned);
-	if (!recovery->complete)
+	if (!recovery->complete && recover_is_packed(&remains)) {
+		work.compressor = compressor_open(1, err);
+		result = work.compressor ? 0 : -1;
+	}
+	if (!recovery->complete && !result)
 		result = make_file(&work, output, recovery, err);
 	if (!result)
 		remains_remove(&remains);
 	if (work.planned >= 0)
 		close(work.planned);
+	compressor_close(work.compressor);
 	remains_close(&remains);
 	return result;
 }

@@ -55,6 +55,7 @@ int recorder_turn(struct recorder *recorder, struct p2p_error *err)
 	begin_at(next, session, stamp);
 	ended->stop = stamp;
 	recorder->piece = next;
+	finisher_follow(&recorder->finisher, next);
 	output_move(&ended->output, "reserve", &next->output);
 	if (name_ended(ended, recorder, err) || piece_end(ended, recorder, false, err)) {
 		ended->files.keep = true;
@@ -113,7 +114,7 @@ static void settle(struct recorder *recorder, struct piece *piece)
 static int settle_failure(struct recorder *recorder, struct piece *piece, struct p2p_error *err)
 {
 	*err = piece->error;
-	if (piece->tries == 1) {
+	if (piece->tries < PIECE_TRIES) {
 		piece->next = recorder->failed;
 		recorder->failed = piece;
 		return p2p_error_prefix(err, "the recording ended early");

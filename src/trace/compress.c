@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdlib.h>
 #include <string.h>
 #ifdef HAVE_ZSTD
 #include <zstd.h>
@@ -83,3 +84,89 @@ int decompress(enum compression compression, const void *packed, size_t packed_b
 		return p2p_fail(err, "marked as compressed in a file that names no compression");
 	}
 }
+
+/* ---- writing ---- */
+
+const char compressor_name[] = "zstd";
+
+#ifdef HAVE_ZSTD
+struct compressor {
+	ZSTD_CCtx *context;
+	int level;
+	void *room;
+	size_t room_bytes;
+};
+
+const char *compressor_version(void)
+{
+	return ZSTD_versionString();
+}
+
+struct compressor *compressor_open(int level, struct p2p_error *err)
+{
+	struct compressor *compressor = calloc(1, sizeof(*compressor));
+
+	if (compressor) {
+		compressor->level = level;
+		compressor->context = ZSTD_createCCtx();
+		if (compressor->context)
+			return compressor;
+	}
+	free(compressor);
+	p2p_fail(err, "no memory to compress");
+	return NULL;
+}
+
+void compressor_close(struct compressor *compressor)
+{
+	if (!compressor)
+		return;
+	ZSTD_freeCCtx(compressor->context);
+	free(compressor->room);
+	free(compressor);
+}
+
+int compressor_pack(struct compressor *compressor, const void *plain, size_t plain_bytes,
+		    void **packed, size_t *packed_bytes, struct p2p_error *err)
+{
+	size_t bound = ZSTD_compressBound(plain_bytes);
+
+	if (compressor->room_bytes < bound) {
+		free(compressor->room);
+		compressor->room = malloc(bound);
+		compressor->room_bytes = compressor->room ? bound : 0;
+		if (!compressor->room)
+			return p2p_fail(err, "no memory to compress");
+	}
+	*packed = compressor->room;
+	*packed_bytes = ZSTD_compressCCtx(compressor->context, compressor->room, bound, plain,
+					  plain_bytes, compressor->level);
+	if (ZSTD_isError(*packed_bytes))
+		return p2p_fail(err, "cannot compress: %s", ZSTD_getErrorName(*packed_bytes));
+	return 0;
+}
+#else
+const char *compressor_version(void)
+{
+	return "";
+}
+
+struct compressor *compressor_open(int level, struct p2p_error *err)
+{
+	(void)level;
+	p2p_fail(err, "this p2ptrace was built without zstd (install libzstd-dev and build again)");
+	return NULL;
+}
+
+void compressor_close(struct compressor *compressor)
+{
+	(void)compressor;
+}
+
+int compressor_pack(struct compressor *compressor, const void *plain, size_t plain_bytes,
+		    void **packed, size_t *packed_bytes, struct p2p_error *err)
+{
+	(void)compressor, (void)plain, (void)plain_bytes, (void)packed, (void)packed_bytes;
+	return p2p_fail(err, "cannot compress");
+}
+#endif

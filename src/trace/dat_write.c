@@ -220,10 +220,12 @@ uint64_t trace_head_room(uint32_t page_size)
 	return page_size;
 }
 
-static void put_section_header(FILE *to, uint16_t id, uint64_t bytes)
+#define SECTION_COMPRESSED 1
+
+static void put_section_header(FILE *to, uint16_t id, uint16_t flags, uint64_t bytes)
 {
 	put_u16(to, id);
-	put_u16(to, 0);
+	put_u16(to, flags);
 	put_u32(to, 0);
 	put_u64(to, bytes);
 }
@@ -242,14 +244,42 @@ static const struct {
 
 #define SECTION7_COUNT (sizeof(sections7) / sizeof(sections7[0]))
 
-static int put_section(FILE *to, uint16_t id, struct piece *piece, struct p2p_error *err)
+static int put_packed(FILE *to, uint16_t id, const struct piece *piece,
+		      struct compressor *compressor, struct p2p_error *err)
 {
+	size_t bytes;
+	void *packed;
+
+	if (compressor_pack(compressor, piece->bytes, piece->size, &packed, &bytes, err))
+		return -1;
+	put_section_header(to, id, SECTION_COMPRESSED, 8 + bytes);
+	put_u32(to, (uint32_t)bytes);
+	put_u32(to, (uint32_t)piece->size);
+	fwrite(packed, bytes, 1, to);
+	return 0;
+}
+
+static int put_section(FILE *to, uint16_t id, struct piece *piece, struct compressor *compressor,
+		       struct p2p_error *err)
+{
+	int result = 0;
+
 	if (piece_finish(piece, err))
 		return -1;
-	put_section_header(to, id, piece->size);
-	fwrite(piece->bytes, piece->size, 1, to);
+	if (compressor && piece->size) {
+		result = put_packed(to, id, piece, compressor, err);
+	} else {
+		put_section_header(to, id, 0, piece->size);
+		fwrite(piece->bytes, piece->size, 1, to);
+	}
 	piece_discard(piece);
-	return 0;
+	return result;
+}
+
+/* trace-cmd leaves out the number of chunks. */
+static uint64_t lane_bytes(const struct trace_metadata *metadata, const struct write_lane *lane)
+{
+	return metadata->compressor && lane->bytes ? lane->bytes - sizeof(uint32_t) : lane->bytes;
 }
 
 static int put_buffer_option(FILE *to, const struct trace_metadata *metadata,
@@ -268,7 +298,7 @@ static int put_buffer_option(FILE *to, const struct trace_metadata *metadata,
 	for (size_t i = 0; i < buffer->lane_count; i++) {
 		put_u32(piece.stream, buffer->lanes[i].cpu);
 		put_u64(piece.stream, buffer->lanes[i].offset);
-		put_u64(piece.stream, buffer->lanes[i].bytes);
+		put_u64(piece.stream, lane_bytes(metadata, &buffer->lanes[i]));
 	}
 	if (piece_finish(&piece, err))
 		return -1;
@@ -291,7 +321,7 @@ static int put_metadata7(FILE *to, const struct trace_metadata *metadata, uint64
 		if (piece_open(&piece, err))
 			return -1;
 		sections7[i].put(piece.stream, metadata);
-		if (put_section(to, sections7[i].id, &piece, err))
+		if (put_section(to, sections7[i].id, &piece, metadata->compressor, err))
 			return -1;
 	}
 	*options_at = at + (uint64_t)ftello(to);
@@ -307,7 +337,7 @@ static int put_metadata7(FILE *to, const struct trace_metadata *metadata, uint64
 			return -1;
 		}
 	put_option(piece.stream, OPTION_DONE, &last, sizeof(last));
-	return put_section(to, SECTION_OPTIONS, &piece, err);
+	return put_section(to, SECTION_OPTIONS, &piece, NULL, err);
 }
 
 static int write_at(int fd, const char *bytes, size_t size, uint64_t at, struct p2p_error *err)
@@ -331,12 +361,14 @@ static int build_head7(const struct trace_metadata *metadata, uint64_t end, uint
 	if (piece_open(head, err))
 		return -1;
 	put_initial(head->stream, "7", metadata->page_size);
-	put_string(head->stream, "none");
-	put_string(head->stream, "");
+	put_string(head->stream, metadata->compressor ? compressor_name : "none");
+	put_string(head->stream, metadata->compressor ? compressor_version() : "");
 	put_u64(head->stream, options_at);
 	for (size_t i = 0; i < metadata->buffer_count; i++) {
 		heads[i] = (uint64_t)ftello(head->stream);
-		put_section_header(head->stream, SECTION_BUFFER, end - heads[i] - 16);
+		put_section_header(head->stream, SECTION_BUFFER,
+				   metadata->compressor ? SECTION_COMPRESSED : 0,
+				   end - heads[i] - 16);
 	}
 	return piece_finish(head, err);
 }
