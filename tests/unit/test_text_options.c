@@ -193,6 +193,7 @@ static void test_durations(void **state)
 	check_duration("1", 1000000000);
 	check_duration("1.5", 1500000000);
 	check_duration("250ms", 250000000);
+	check_duration("1d", 86400000000000);
 	check_duration("80us", 80000);
 	check_duration("7ns", 7);
 	check_duration("5m", 300000000000);
