@@ -4,7 +4,7 @@
  *
  * A record holds what matching and totals need; everything else stays in the
  * pages.  Loss travels beside the records.  One decoder per thread; names and
- * paths are shared.  Source: src/event/decode.c, order.c
+ * paths are shared.  Source: src/event/decode.c (lanes), decode_page.c (records), order.c
  */
 #ifndef P2PTRACE_DECODE_H
 #define P2PTRACE_DECODE_H

@@ -29,15 +29,6 @@ struct path_key {
 	uint64_t numbers;
 };
 
-/* Where the texts of a record stand, see has_shape(). */
-struct record_shape {
-	uint32_t client, provider; /* the location words */
-	uint32_t client_at, provider_at; /* and where those stand */
-	uint32_t length; /* the record has so many bytes at least */
-	uint32_t client_first, client_last, provider_first, provider_last;
-	uint64_t numbers; /* of the key, but for the types */
-};
-
 #define KEY_LAYOUT_SHIFT 48
 #define KEY_CLIENT_SHIFT 40
 #define KEY_PROVIDER_SHIFT 32
