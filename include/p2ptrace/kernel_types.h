@@ -37,6 +37,10 @@ struct kernel_types {
 /* `path`: a file of BTF or an ELF file with it, NULL: the running kernel's. */
 int kernel_types_open(struct kernel_types *types, const char *path, struct p2p_error *err);
 
+/* The same from bytes of BTF. */
+int kernel_types_load(struct kernel_types *types, const void *bytes, size_t size,
+		      struct p2p_error *err);
+
 /* An offsets file.  With `any_kernel` false, one of another kernel is refused. */
 int kernel_types_read(struct kernel_types *types, const char *path, bool any_kernel,
 		      struct p2p_error *err);
@@ -54,6 +58,8 @@ void kernel_types_write(const struct kernel_types *types, FILE *to);
 /* ---- btf.c ---- */
 
 int btf_source_open(struct kernel_types *types, const char *path, struct p2p_error *err);
+int btf_source_load(struct kernel_types *types, const void *bytes, size_t size,
+		    struct p2p_error *err);
 void btf_source_close(struct btf *btf);
 bool btf_source_get(const struct btf *btf, const char *key, int64_t *value);
 

@@ -68,8 +68,27 @@ static void name_missing(uint32_t kinds, struct check_result *result)
 			     event_kind_names[kind]);
 }
 
+/* Probes stand in: what they see is told by a check of its own. */
+static bool made_by_probes(const struct facts *facts, struct check_result *result)
+{
+	struct probe_outlook outlook;
+
+	look_for_probes(facts, &outlook);
+	if (!outlook.seen)
+		return false;
+	found(result, CHECK_WARN,
+	      "no tracefs system has the five events; record makes %s by probes: see "
+	      "`observations`",
+	      outlook.seen == outlook.wanted ? "them" : "some");
+	remedy(result, "modprobe p2ptrace_events (kernel/ in p2ptrace's sources provides the "
+		       "module), for all they hold");
+	return true;
+}
+
 static void no_events(const struct facts *facts, struct check_result *result)
 {
+	if (made_by_probes(facts, result))
+		return;
 	found(result, CHECK_FAIL,
 	      "no tracefs system has p2p_dma_alloc, p2p_dma_free, p2p_dma_map, p2p_dma_unmap or "
 	      "p2p_map_type_change");

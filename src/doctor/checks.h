@@ -37,6 +37,18 @@ CHECK_FUNCTION(check_functions);
 CHECK_FUNCTION(check_btf);
 CHECK_FUNCTION(check_buffers);
 
+/* check_source.c */
+CHECK_FUNCTION(check_observations);
+
+/* What probes could observe, by enum observation; `why` tells of the first that is missing. */
+struct probe_outlook {
+	bool known; /* functions and types could be read */
+	uint32_t seen, wanted;
+	char why[200];
+};
+
+void look_for_probes(const struct facts *facts, struct probe_outlook *outlook);
+
 /* check_p2p.c */
 CHECK_FUNCTION(check_counters);
 CHECK_FUNCTION(check_providers);

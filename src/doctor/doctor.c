@@ -21,6 +21,7 @@ static const struct check checks[] = {
 	{ "probes", "Tracing", check_probes },
 	{ "functions", "Tracing", check_functions },
 	{ "btf", "Tracing", check_btf },
+	{ "observations", "Tracing", check_observations },
 	{ "buffers", "Tracing", check_buffers },
 	{ "counters", "Peer-to-peer DMA", check_counters },
 	{ "providers", "Peer-to-peer DMA", check_providers },

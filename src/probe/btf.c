@@ -162,6 +162,17 @@ int btf_source_open(struct kernel_types *types, const char *path, struct p2p_err
 			vmlinux);
 }
 
+int btf_source_load(struct kernel_types *types, const void *bytes, size_t size,
+		    struct p2p_error *err)
+{
+	libbpf_set_print(silent);
+	types->btf = size <= UINT32_MAX ? btf__new(bytes, (uint32_t)size) : NULL;
+	if (!types->btf)
+		return p2p_fail(err, "the kernel's types (BTF) are not readable");
+	read_map_types(types);
+	return 0;
+}
+
 void btf_source_close(struct btf *btf)
 {
 	btf__free(btf);
@@ -175,6 +186,14 @@ int btf_source_open(struct kernel_types *types, const char *path, struct p2p_err
 	(void)path;
 	return p2p_fail(err, "this p2ptrace was built without libbpf and cannot read the kernel's "
 			     "types (BTF)");
+}
+
+int btf_source_load(struct kernel_types *types, const void *bytes, size_t size,
+		    struct p2p_error *err)
+{
+	(void)bytes;
+	(void)size;
+	return btf_source_open(types, NULL, err);
 }
 
 void btf_source_close(struct btf *btf)

@@ -55,6 +55,13 @@ int kernel_types_open(struct kernel_types *types, const char *path, struct p2p_e
 	return btf_source_open(types, path, err);
 }
 
+int kernel_types_load(struct kernel_types *types, const void *bytes, size_t size,
+		      struct p2p_error *err)
+{
+	*types = (struct kernel_types){ .btf = NULL };
+	return btf_source_load(types, bytes, size, err);
+}
+
 void kernel_types_close(struct kernel_types *types)
 {
 	for (size_t i = 0; i < types->fact_count; i++)

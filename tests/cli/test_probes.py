@@ -5,6 +5,7 @@ Kernels up to 6.12 are run in tests/vm; newer ones are described in tests/fixtur
 and what is made of their types is all that can be checked here."""
 
 import glob
+import json
 import os
 import re
 import subprocess
@@ -35,7 +36,7 @@ def show(file, functions, *options):
     return lines
 
 
-class Definitions(test_truth.WithFolder):
+class WithTypes(test_truth.WithFolder):
     def offsets(self, kernel):
         return os.path.join(FIXTURES, f"linux-{kernel}.offsets")
 
@@ -47,6 +48,8 @@ class Definitions(test_truth.WithFolder):
         subprocess.run(["pahole", "-J", f"--btf_encode_detached={base}.btf", base + ".o"], check=True)
         return base + ".btf"
 
+
+class Definitions(WithTypes):
     def test_6_12(self):
         lines = show(self.offsets("6.12"), OLD, "-n", 2, "-b", "@vmemmap_base")
         self.assertEqual(
@@ -122,6 +125,66 @@ class Definitions(test_truth.WithFolder):
             done = subprocess.run([SHOW, path], capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 1, text)
             self.assertIn("line 1", done.stderr)
+
+
+class Doctor(WithTypes):
+    """What probes would see, of a made-up system that has an era's types and functions."""
+
+    def observations(self, functions, btf, without=()):
+        tree = captured.Tree(self, {
+            "proc/sys/kernel/osrelease": "6.12.9-lab",
+            "sys/kernel/tracing/dynamic_events": "",
+            "sys/kernel/tracing/trace_clock": "[local] mono",
+            "sys/kernel/tracing/available_filter_functions":
+                "\n".join(name for name in functions if name not in without),
+        })
+        tree.make_dir("sys/kernel/tracing/events")
+        if btf:
+            with open(btf, "rb") as file:
+                tree.put("sys/kernel/btf/vmlinux", file.read())
+        return {check["id"]: check for check in json.loads(tree.run("doctor", "--json").stdout)["checks"]}
+
+    def test_types_and_functions(self):
+        checks = self.observations(NEW, self.described("6.19"))
+        self.assertEqual(checks["observations"]["status"], "warn")
+        self.assertIn("record -S probe sees allocations by drivers, frees by drivers, allocations by "
+                      "programs, refused allocations of programs, frees by programs, type "
+                      "calculations, maps; not unmaps;", checks["observations"]["detail"])
+        self.assertEqual(checks["events"]["status"], "warn")
+        self.assertIn("observations", checks["events"]["detail"])
+
+    def test_a_function_was_inlined(self):
+        checks = self.observations(NEW, self.described("6.19"), ["calc_map_type_and_dist"])
+        self.assertIn("type calculations: calc_map_type_and_dist cannot be followed",
+                      checks["observations"]["detail"])
+
+    def test_nothing_to_go_by(self):
+        checks = self.observations(["schedule"], self.described("6.19"))
+        self.assertEqual(checks["observations"]["status"], "fail")
+        self.assertEqual(checks["events"]["status"], "fail")
+        checks = self.observations(NEW, None)
+        self.assertEqual(checks["observations"]["status"], "unknown")
+        self.assertIn("btf", checks["observations"]["detail"])
+
+
+@unittest.skipUnless(os.access("/sys/kernel/btf/vmlinux", os.R_OK), "this kernel has no BTF")
+class WriteOffsets(test_truth.WithFolder):
+    def test_written_and_read(self):
+        path = self.path("this.offsets")
+        subprocess.run([captured.P2PTRACE, "doctor", "--write-offsets", path], check=True)
+        with open(path, encoding="ascii") as file:
+            lines = file.read().splitlines()
+        self.assertIn(f"release {os.uname().release}", lines)
+        self.assertIn(f"version {os.uname().version}", lines)
+        self.assertIn("64 sizeof page", lines)
+        done = subprocess.run([SHOW, path, "pci_alloc_p2pmem"], capture_output=True, text=True, check=True)
+        self.assertIn("frees by drivers: pci_free_p2pmem cannot be followed", done.stdout)
+
+    def test_where_it_cannot(self):
+        for arguments, status in ((["--write-offsets", "/nowhere/x"], 3),
+                                  (["--write-offsets", "x", "--root", "/"], 2)):
+            done = subprocess.run([captured.P2PTRACE, "doctor", *arguments], capture_output=True, check=False)
+            self.assertEqual(done.returncode, status)
 
 
 class Record(test_truth.WithFolder):
