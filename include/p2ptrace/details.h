@@ -53,6 +53,7 @@ struct group_totals {
 	uint64_t closed, closed_bytes;
 	uint64_t balanced; /* of `closed`: by events without addresses, whoever began them */
 	struct sparse_histogram *lifetimes; /* NULL: none has ended */
+	struct histogram *only_lifetimes; /* in their place, with details->lifetimes_only */
 };
 
 struct group {
@@ -74,6 +75,8 @@ struct details {
 	const struct processes *processes;
 	struct group *groups;
 	size_t group_count, group_room;
+	bool lifetimes_only; /* nothing else is counted; faster, in more memory */
+	size_t group_limit; /* so many groups, further ones are not counted; 0: any number */
 	uint32_t *slots;
 	uint32_t slot_mask;
 	struct time_bin *bins; /* [bin_count], NULL: no timeline */

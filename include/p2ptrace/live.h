@@ -29,6 +29,7 @@
 #define LIVE_NAMES_MAX 65536 /* distinct texts: devices, map types, process names */
 #define LIVE_PATHS_MAX 8192 /* distinct (event, client, provider, type) */
 #define LIVE_THREADS_MAX 16384 /* that did something; exited ones are folded first */
+#define LIVE_PROFILES_MAX 1024 /* processes whose lifetimes are kept apart */
 #define LIVE_OPEN_MAX 262144 /* outstanding; the oldest are let go first */
 #define LIVE_LEAKS_MAX 1024 /* shown, the oldest */
 #define LIVE_EVENTS_MAX 512 /* shown, the latest */
@@ -218,6 +219,12 @@ int live_write(struct live *live, const char *path, uint64_t *events, struct p2p
  * `width` columns; *text is malloc'd, NULL where the machine's topology is not known. */
 int live_explain(struct live *live, const char *client, const char *provider, size_t width,
 		 char **text, struct p2p_error *err);
+
+/* How long the mappings and the allocations of a process lived, so far; empty where nobody
+ * knows, as beyond the first LIVE_PROFILES_MAX processes.  The histograms are empty ones
+ * or from an earlier call, and the caller's to free. */
+int live_process_lifetimes(struct live *live, int64_t pid, struct histogram *maps,
+			   struct histogram *allocs, struct p2p_error *err);
 
 /* ---- without a screen (src/output/live_text.c, live_json.c) ---- */
 

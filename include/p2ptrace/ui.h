@@ -53,6 +53,8 @@ enum ui_wish {
 	WISH_REDRAW, /* the terminal shows something else than was drawn */
 	WISH_WRITE, /* to ui.line; the answer by ui_say() */
 	WISH_EXPLAIN, /* the pair ui.subject; the answer by ui_explained() */
+	WISH_LIFETIMES, /* of the process ui.subject, now and with every picture that follows,
+			 * into it */
 };
 
 struct ui_list {
@@ -72,6 +74,8 @@ struct ui_subject {
 	uint64_t identity;
 	char client[128], provider[128];
 	char *explanation; /* malloc'd, NULL: none */
+	int64_t pid; /* of a process, 0: none */
+	struct histogram maps, allocs; /* its lifetimes */
 };
 
 struct ui_state {

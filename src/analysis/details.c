@@ -57,7 +57,10 @@ static void free_lifetimes(struct group_totals *totals)
 {
 	if (totals->lifetimes)
 		sparse_histogram_free(totals->lifetimes);
+	if (totals->only_lifetimes)
+		histogram_free(totals->only_lifetimes);
 	free(totals->lifetimes);
+	free(totals->only_lifetimes);
 }
 
 static void clear_groups(struct details *details)
@@ -158,6 +161,8 @@ static struct group *get_group(struct details *details, const struct group_key *
 
 	if (details->slots[at])
 		return &details->groups[details->slots[at] - 1];
+	if (details->group_limit && details->group_count >= details->group_limit)
+		return NULL;
 	if (!pour(details) || !make_room(details)) {
 		details->no_memory = true;
 		return NULL;
@@ -253,10 +258,17 @@ static void change_in_time(struct details *details, enum event_kind kind, uint64
 
 /* ---- what a matcher tells ---- */
 
+/* NULL where nothing but lifetimes is counted. */
+static struct group_totals *counted_totals(struct details *details, const struct origin *origin,
+					   enum event_kind kind)
+{
+	return details->by && !details->lifetimes_only ? totals_of(details, origin, kind) : NULL;
+}
+
 void details_begin(struct details *details, const struct origin *origin, enum event_kind kind,
 		   uint64_t stamp, uint64_t bytes, unsigned int flags)
 {
-	struct group_totals *totals = details->by ? totals_of(details, origin, kind) : NULL;
+	struct group_totals *totals = counted_totals(details, origin, kind);
 	bool failed = flags & RECORD_FAILED;
 
 	begin_in_time(details, origin, kind, stamp, bytes, failed);
@@ -275,7 +287,7 @@ void details_begin(struct details *details, const struct origin *origin, enum ev
 void details_end(struct details *details, const struct origin *origin, enum event_kind kind,
 		 uint64_t stamp, uint64_t bytes, bool matched)
 {
-	struct group_totals *totals = details->by ? totals_of(details, origin, kind) : NULL;
+	struct group_totals *totals = counted_totals(details, origin, kind);
 	struct time_bin *bin = bin_of(details, stamp);
 
 	if (bin)
@@ -295,11 +307,18 @@ void details_balance(struct details *details, const struct origin *origin, enum 
 	struct group_totals *totals;
 
 	details_end(details, origin, kind, stamp, bytes, true);
-	totals = details->by ? totals_of(details, origin, kind) : NULL;
+	totals = counted_totals(details, origin, kind);
 	if (!totals)
 		return;
 	totals->closed++;
 	totals->balanced++;
+}
+
+static bool add_only_lifetime(struct group_totals *totals, uint64_t lifetime)
+{
+	if (!totals->only_lifetimes)
+		totals->only_lifetimes = calloc(1, sizeof(*totals->only_lifetimes));
+	return totals->only_lifetimes && histogram_add(totals->only_lifetimes, lifetime);
 }
 
 void details_complete(struct details *details, const struct origin *origin, enum event_kind kind,
@@ -309,6 +328,10 @@ void details_complete(struct details *details, const struct origin *origin, enum
 
 	if (!totals)
 		return;
+	if (details->lifetimes_only) {
+		details->no_memory |= !add_only_lifetime(totals, lifetime);
+		return;
+	}
 	totals->closed++;
 	if (!totals->lifetimes)
 		totals->lifetimes = calloc(1, sizeof(*totals->lifetimes));
@@ -319,7 +342,7 @@ void details_complete(struct details *details, const struct origin *origin, enum
 void details_supersede(struct details *details, const struct origin *origin, enum event_kind kind,
 		       uint64_t stamp, uint64_t bytes, bool whole)
 {
-	struct group_totals *totals = details->by ? totals_of(details, origin, kind) : NULL;
+	struct group_totals *totals = counted_totals(details, origin, kind);
 
 	change_in_time(details, kind, stamp, bytes);
 	if (!totals)

@@ -16,6 +16,20 @@
 
 /* ---- life ---- */
 
+/* Lifetimes of each process, beside what report has of it. */
+static int profile_processes(struct live_engine *engine)
+{
+	struct analysis *analysis = engine->analysis;
+
+	if (!details_init(&engine->by_process, BY_PID, 0, 0, 0, analysis->paths,
+			  &analysis->processes))
+		return -1;
+	engine->by_process.lifetimes_only = true;
+	engine->by_process.group_limit = LIVE_PROFILES_MAX;
+	analysis->matchers[0].details = &engine->by_process;
+	return 0;
+}
+
 int engine_open(struct live_engine *engine, struct trace_file *file,
 		const struct live_options *options, struct p2p_error *err)
 {
@@ -34,6 +48,8 @@ int engine_open(struct live_engine *engine, struct trace_file *file,
 			 err) ||
 	    slice_init(&engine->slice, file, err))
 		return -1;
+	if (profile_processes(engine))
+		return p2p_fail(err, "no memory for the analysis");
 	analysis->selection.processes = &engine->named;
 	engine->decoder.filter = filter;
 	if (names_limit(analysis->names, LIVE_NAMES_MAX, "[others]"))
@@ -54,6 +70,7 @@ void engine_close(struct live_engine *engine)
 		decoder_destroy(&engine->decoder);
 	slice_destroy(&engine->slice);
 	processes_free(&engine->named);
+	details_destroy(&engine->by_process);
 	analysis_free(engine->analysis);
 	engine->analysis = NULL;
 }

@@ -43,6 +43,7 @@ struct live_engine {
 	struct live_second seconds[LIVE_HISTORY]; /* second n at n % LIVE_HISTORY */
 	uint64_t first_second, last_second;
 	bool seconds_begun;
+	struct details by_process; /* lifetimes, of as many as LIVE_PROFILES_MAX */
 	struct seen_event latest[LIVE_EVENTS_MAX]; /* number n at n % LIVE_EVENTS_MAX */
 	uint64_t latest_count;
 };

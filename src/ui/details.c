@@ -222,6 +222,10 @@ static void write_process(const struct ui_state *ui, const struct live_snapshot 
 	const struct live_process *process = row;
 
 	write_process_types(ui, process, out);
+	if (ui->subject.maps.count)
+		chart_histogram(out, "Its mappings", &ui->subject.maps);
+	if (ui->subject.allocs.count)
+		chart_histogram(out, "Its allocations", &ui->subject.allocs);
 	write_outstanding(ui, shot, row, out);
 	write_process_events(shot, process->pid, out);
 }

@@ -75,12 +75,27 @@ static void take_signals(struct screen *screen)
 
 /* ---- pictures ---- */
 
+/* Lifetimes of the process that is looked at go with the picture. */
+static int take_lifetimes(struct screen *screen, struct p2p_error *err)
+{
+	struct ui_subject *subject = &screen->ui.subject;
+
+	if (!subject->pid)
+		return 0;
+	return live_process_lifetimes(screen->live, subject->pid, &subject->maps, &subject->allocs,
+				      err);
+}
+
 static int take_picture(struct screen *screen, struct p2p_error *err)
 {
 	struct live_snapshot shot;
 
 	if (live_snapshot(screen->live, &shot, err))
 		return -1;
+	if (take_lifetimes(screen, err)) {
+		live_snapshot_free(&shot);
+		return -1;
+	}
 	live_snapshot_free(&screen->shot);
 	screen->shot = shot;
 	ui_show(&screen->ui, &screen->shot);
@@ -168,6 +183,11 @@ static int fulfil(struct screen *screen, struct p2p_error *err)
 		break;
 	case WISH_EXPLAIN:
 		explain(screen);
+		break;
+	case WISH_LIFETIMES:
+		if (take_lifetimes(screen, err))
+			return -1;
+		ui_show(&screen->ui, &screen->shot);
 		break;
 	}
 	screen->ui.wish = WISH_NONE;

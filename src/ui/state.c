@@ -50,6 +50,8 @@ void ui_explained(struct ui_state *ui, const struct live_snapshot *shot, char *t
 void subject_clear(struct ui_state *ui)
 {
 	free(ui->subject.explanation);
+	histogram_free(&ui->subject.maps);
+	histogram_free(&ui->subject.allocs);
 	ui->subject = (struct ui_subject){ 0 };
 }
 
@@ -69,5 +71,9 @@ void subject_take(struct ui_state *ui, const struct live_snapshot *shot, const v
 		snprintf(subject->provider, sizeof(subject->provider), "%s",
 			 pair->provider ? pair->provider : "");
 		ui->wish = WISH_EXPLAIN;
+	}
+	if (ui->panel == PANEL_PROCESSES) {
+		subject->pid = ((const struct live_process *)row)->pid;
+		ui->wish = WISH_LIFETIMES;
 	}
 }

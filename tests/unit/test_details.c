@@ -196,6 +196,36 @@ static void test_allocations_have_no_client(void **state)
 	free_world(&world);
 }
 
+/* Lifetimes and nothing else, of the first so many processes. */
+static void test_only_lifetimes_of_so_many(void **state)
+{
+	struct details details;
+	struct world world;
+
+	(void)state;
+	make_world(&world);
+	assert_true(details_init(&details, BY_PID, 0, 0, 9, world.paths, &world.processes));
+	details.lifetimes_only = true;
+	details.group_limit = 2;
+	for (uint32_t round = 1; round <= 3; round++)
+		for (uint32_t tid = 1; tid <= 5; tid++)
+			one_mapping(&details, &(struct origin){ world.map, tid, 0, 0 }, 1,
+				    tid * round);
+	assert_int_equal(details.group_count, 2);
+	assert_false(details.no_memory);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct group_totals *maps = &details.groups[i].maps;
+
+		assert_int_equal(details.groups[i].key.pid, i + 1);
+		assert_int_equal(maps->begins + maps->ends + maps->closed, 0);
+		assert_null(maps->lifetimes);
+		assert_int_equal(maps->only_lifetimes->count, 3);
+		assert_int_equal(maps->only_lifetimes->max, 3 * (i + 1));
+	}
+	details_destroy(&details);
+	free_world(&world);
+}
+
 static uint32_t name_by_parity(const void *context, uint32_t tid)
 {
 	return names_intern((struct names *)context, tid % 2 ? "odd" : "even", 8);
@@ -307,6 +337,7 @@ int main(void)
 		cmocka_unit_test(test_sparse_merge),
 		cmocka_unit_test(test_pouring_loses_nothing),
 		cmocka_unit_test(test_allocations_have_no_client),
+		cmocka_unit_test(test_only_lifetimes_of_so_many),
 		cmocka_unit_test(test_names_come_last),
 		cmocka_unit_test(test_interrupts_have_no_name),
 		cmocka_unit_test(test_bins),

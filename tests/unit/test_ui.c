@@ -698,7 +698,12 @@ static void test_details_of_a_process(void **state)
 	ui_resize(&ui, &shot, 100, 90);
 	press('2');
 	press(UI_KEY_F0 + 5);
-	assert_int_equal(ui.wish, WISH_NONE);
+	assert_int_equal(ui.wish, WISH_LIFETIMES);
+	assert_int_equal(ui.subject.pid, 42);
+	assert_true(histogram_add(&ui.subject.maps, 1500));
+	ui_show(&ui, &shot);
+	expect("Its mappings: 1 lifetimes, mean 1.50 us");
+	expect_none("Its allocations");
 	expect("Maps by type");
 	expect("777 B");
 	expect("Its latest events");
