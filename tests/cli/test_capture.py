@@ -5,6 +5,7 @@ of the system itself, what is in it and what is not, and what becomes of damage.
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -259,6 +260,18 @@ class Recorded(dat.FileTest):
                                    capture_output=True)
             self.assertNotIn(b"nknown option", lines.stderr)
             self.assertEqual(rig.report(self.path)["events"]["lost"], 0)
+
+    @unittest.skipUnless(shutil.which("unshare"), "unshare (util-linux) is not there")
+    def test_elsewhere(self):
+        """The file alone: without sysfs, tracefs and the PCI devices of this machine."""
+        self.record("-g")
+        for command in (["report"], ["leaks"], ["analyze"], ["info", "--json"],
+                        ["topo", "-t", "--all", "-i"], ["topo", "--json", "--all", "-i"]):
+            here = self.run_it(*command, self.path)
+            there = subprocess.run(
+                ["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /sys && exec \"$@\"", "sh",
+                 dat.P2PTRACE, *command, self.path], capture_output=True, check=False)
+            self.assertEqual((there.returncode, there.stdout), (0, here.stdout), command)
 
     def test_not_wanted(self):
         self.record("--no-capture")
