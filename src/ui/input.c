@@ -61,11 +61,10 @@ static void move(struct ui_state *ui, const struct live_snapshot *shot, enum ui_
 
 static void scroll(struct ui_state *ui, int by)
 {
-	struct ui_list *list = ui_scrolled(ui);
+	bool own = !ui_on_page(ui) && panel_specs[ui->panel].own_columns;
 
-	if (ui_on_text(ui) && text_skip(ui) == list->left)
-		by *= 8;
-	list->left += by;
+	/* A table, and the matrix, by a column; a text by some characters. */
+	ui_scrolled(ui)->left += ui_on_text(ui) && !own ? by * 8 : by;
 }
 
 static void open_panel(struct ui_state *ui, int panel)

@@ -90,6 +90,21 @@ static int label_width(const struct ui_state *ui, const struct live_matrix *matr
 	return width < LABEL_MAX ? width : LABEL_MAX;
 }
 
+/* Clients that fit beside each other. */
+static size_t clients_in_sight(const struct ui_state *ui, const struct live_matrix *matrix)
+{
+	int room = (ui->width - label_width(ui, matrix)) / CELL;
+
+	return room > 0 ? (size_t)room : 1;
+}
+
+int matrix_scrolling(const struct ui_state *ui, const struct live_snapshot *shot)
+{
+	size_t clients = shot->matrix.client_count, room = clients_in_sight(ui, &shot->matrix);
+
+	return clients > room ? (int)(clients - room) : 0;
+}
+
 static void write_legend(const struct ui_state *ui, const struct live_matrix *matrix, FILE *out)
 {
 	fputc('\n', out);
@@ -118,14 +133,14 @@ void write_matrix(const struct ui_state *ui, const struct live_snapshot *shot, F
 {
 	const struct live_matrix *matrix = &shot->matrix;
 	size_t first = (size_t)ui->lists[PANEL_MATRIX].left, last;
-	int left = label_width(ui, matrix), room = (ui->width - left) / CELL;
+	int left = label_width(ui, matrix);
 
 	if (!matrix->provider_count || !matrix->client_count) {
 		fputs("No pair of devices is known, and none was seen.\n", out);
 		return;
 	}
 	first = first < matrix->client_count ? first : matrix->client_count - 1;
-	last = first + (size_t)(room > 0 ? room : 1);
+	last = first + clients_in_sight(ui, matrix);
 	last = last < matrix->client_count ? last : matrix->client_count;
 	fprintf(out, "%*s", left, "");
 	for (size_t c = first; c < last; c++) {

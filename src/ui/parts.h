@@ -84,6 +84,8 @@ void table_layout(const struct ui_state *ui, const struct live_snapshot *shot,
 void draw_head(const struct ui_state *ui, const struct live_snapshot *shot, struct ui_grid *grid);
 void write_details(const struct ui_state *ui, const struct live_snapshot *shot, FILE *out);
 void write_matrix(const struct ui_state *ui, const struct live_snapshot *shot, FILE *out);
+/* Clients that can be scrolled out of sight. */
+int matrix_scrolling(const struct ui_state *ui, const struct live_snapshot *shot);
 void write_findings(const struct ui_state *ui, const struct live_snapshot *shot, FILE *out);
 void write_help(const struct ui_state *ui, const struct live_snapshot *shot, FILE *out);
 /* Takes in what the page is about. */

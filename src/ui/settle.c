@@ -232,7 +232,7 @@ int text_skip(const struct ui_state *ui)
 	return spec && spec->own_columns ? 0 : ui_scrolled_now(ui)->left;
 }
 
-static void clamp_text(struct ui_state *ui, const struct live_snapshot *shot)
+static void clamp_text(struct ui_state *ui)
 {
 	const struct panel_spec *spec = text_spec(ui);
 	struct ui_list *list = ui_scrolled(ui);
@@ -243,7 +243,17 @@ static void clamp_text(struct ui_state *ui, const struct live_snapshot *shot)
 	if (list->top + height > lines)
 		list->top = lines > height ? lines - height : 0;
 	if (spec && spec->own_columns)
-		most = shot->matrix.client_count ? (int)shot->matrix.client_count - 1 : 0;
+		return;
+	list->left = list->left < most ? list->left : most;
+	list->left = list->left > 0 ? list->left : 0;
+}
+
+/* What is written depends on where its columns begin. */
+static void clamp_matrix(struct ui_state *ui, const struct live_snapshot *shot)
+{
+	struct ui_list *list = &ui->lists[PANEL_MATRIX];
+	int most = matrix_scrolling(ui, shot);
+
 	list->left = list->left < most ? list->left : most;
 	list->left = list->left > 0 ? list->left : 0;
 }
@@ -255,6 +265,7 @@ static void settle_text(struct ui_state *ui, const struct live_snapshot *shot)
 
 	if (!out)
 		return;
+	clamp_matrix(ui, shot);
 	if (mode == MODE_DETAILS)
 		write_details(ui, shot, out);
 	else if (mode == MODE_HELP)
@@ -262,7 +273,7 @@ static void settle_text(struct ui_state *ui, const struct live_snapshot *shot)
 	else
 		panel_specs[ui->panel].write(ui, shot, out);
 	if (ui_text_end(&ui->text, ui->utf8))
-		clamp_text(ui, shot);
+		clamp_text(ui);
 }
 
 void ui_settle(struct ui_state *ui, const struct live_snapshot *shot)

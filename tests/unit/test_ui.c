@@ -804,9 +804,9 @@ static void test_write(void **state)
 static void test_matrix(void **state)
 {
 	const char *providers[] = { "0000:80:00.0" }, *provider_labels[] = { "nvme0" };
-	const char *names[] = { "a", "b", "c", "d" };
-	const char *labels[] = { "eth0", "card0", "card1", "card2" };
-	struct live_cell cells[4] = {
+	const char *names[] = { "a", "b", "c", "d", "e", "f", "g" };
+	const char *labels[] = { "eth0", "card0", "card1", "card2", "card3", "card4", "card5" };
+	struct live_cell cells[7] = {
 		{ .predicted = "BUS_ADDR", .observed = "BUS_ADDR", .maps = 12345 },
 		{ .predicted = "BUS_ADDR" },
 		{ .predicted = "BUS_ADDR",
@@ -822,7 +822,7 @@ static void test_matrix(void **state)
 					    .clients = names,
 					    .client_labels = labels,
 					    .provider_count = 1,
-					    .client_count = 4,
+					    .client_count = 7,
 					    .cells = cells,
 					    .predicted = true };
 	press('6');
@@ -832,12 +832,20 @@ static void test_matrix(void **state)
 	expect_row(8, "HOST!+ 3");
 	assert_int_equal(style_of("BUS 12k"), STYLE_DIRECT | STYLE_LIT);
 	assert_int_equal(style_of("HOST!+"), STYLE_BRIDGE | STYLE_LIT);
+	expect("clients 1 to 5 of 7");
+	press(UI_KEY_RIGHT);
+	expect("clients 2 to 6 of 7");
 	for (int i = 0; i < 10; i++)
 		press(UI_KEY_RIGHT);
-	expect_row(7, "card2");
+	expect_row(7, "card5");
 	draw();
 	assert_true(find("eth0", 0) < 0);
-	expect("clients 4 to 4 of 4");
+	expect("clients 3 to 7 of 7");
+	press(UI_KEY_LEFT);
+	expect("clients 2 to 6 of 7");
+	ui_resize(&ui, &shot, 300, 24);
+	expect("eth0");
+	expect_none("clients 1");
 }
 
 static void test_findings(void **state)
