@@ -45,7 +45,7 @@ void finisher_push(struct finisher *finisher, struct piece *piece);
 /* Gives back the next one that is put together, or failed; NULL: none is. */
 struct piece *finisher_take(struct finisher *finisher);
 
-/* Bytes that the piece at hand has been moved, 0 when there is none. */
+/* Bytes of the piece at hand that are compressed, or in their place; 0 when there is none. */
 uint64_t finisher_moved(struct finisher *finisher);
 
 /* Ends the thread once everything is done, and frees what nobody took. */

@@ -30,7 +30,7 @@ struct packed_lane {
 	int fd; /* -1: not open */
 	char part[32]; /* see output.h */
 	uint64_t bytes; /* behind the head room, the number of chunks included; 0: none yet */
-	uint64_t plain; /* bytes of pages in it */
+	_Atomic uint64_t plain; /* bytes of pages in it */
 	uint32_t chunks;
 };
 
@@ -53,6 +53,9 @@ int packing_advance(struct packing *packing, struct spool_files *files, bool all
 
 /* All pages are packed: the packed files take the places of the spool's. */
 int packing_finish(struct packing *packing, struct spool_files *files, struct p2p_error *err);
+
+/* Bytes of pages that are packed, also from another thread. */
+uint64_t packing_done(const struct packing *packing);
 
 /* The part of a lane's packed file. */
 void packing_part_name(const char *part, char packed[32]);

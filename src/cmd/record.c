@@ -134,7 +134,7 @@ static void show_progress(const struct recorder_progress *now)
 	char events[32], bytes[16], lost[32];
 
 	if (now->ended) {
-		fprintf(stderr, "\rmaking the file: %s of %s moved\033[K",
+		fprintf(stderr, "\rmaking the file: %s of %s done\033[K",
 			text_bytes(lost, sizeof(lost), now->moved),
 			text_bytes(bytes, sizeof(bytes), now->bytes));
 		return;

@@ -373,9 +373,15 @@ int kernel_pump(struct live *live, int timeout_ms, struct pollfd *wakers, size_t
 
 		if (more < 0 || who_learn(live, err))
 			return -1;
-		for (size_t i = 0; i < kernel->lane_count && !more; i++)
-			kernel->polls[polled++] =
-				(struct pollfd){ .fd = kernel->lanes[i].raw, .events = POLLIN };
+		/* A CPU that has not been online yet has no buffer: POLLERR at once, so every
+		 * other time it is left out. */
+		for (size_t i = 0; i < kernel->lane_count && !more; i++, polled++) {
+			bool absent = kernel->polls[i].revents & POLLERR;
+
+			kernel->polls[i] =
+				(struct pollfd){ .fd = absent ? -1 : kernel->lanes[i].raw,
+						 .events = POLLIN };
+		}
 		for (size_t i = 0; i < count && i < 16; i++)
 			kernel->polls[polled++] = wakers[i];
 		live_wait(kernel->polls, polled, more ? 0 : step < until ? step : until);

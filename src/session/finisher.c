@@ -151,7 +151,12 @@ uint64_t finisher_moved(struct finisher *finisher)
 	uint64_t moved;
 
 	pthread_mutex_lock(&finisher->lock);
-	moved = finisher->at_work ? finisher->at_work->moved : 0;
+	if (!finisher->at_work)
+		moved = 0;
+	else if (finisher->at_work->packing.compressor)
+		moved = packing_done(&finisher->at_work->packing);
+	else
+		moved = finisher->at_work->moved;
 	pthread_mutex_unlock(&finisher->lock);
 	return moved;
 }

@@ -212,9 +212,10 @@ int instance_open(const struct instance *instance, const char *file, int flags,
 		       : p2p_fail_errno(err, "cannot open instances/%s/%s", instance->name, file);
 }
 
+/* By the effective ids and capabilities: the real ones of who runs this may be nobody's. */
 bool instance_has(const struct instance *instance, const char *file)
 {
-	return !faccessat(instance->dir, file, F_OK, 0);
+	return !faccessat(instance->dir, file, F_OK, AT_EACCESS);
 }
 
 int instance_try(const struct instance *instance, const char *file, const char *text)

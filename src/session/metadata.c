@@ -58,7 +58,7 @@ static int add_ftrace_formats(struct metadata_texts *texts, const struct instanc
 		return -1;
 	while (!result && (entry = readdir(dir))) {
 		snprintf(path, sizeof(path), "%s/format", entry->d_name);
-		if (entry->d_name[0] != '.' && !faccessat(fd, path, F_OK, 0))
+		if (entry->d_name[0] != '.' && !faccessat(fd, path, F_OK, AT_EACCESS))
 			result = add_format(texts, instance, "ftrace", entry->d_name, err);
 	}
 	closedir(dir);

@@ -129,6 +129,15 @@ int packing_advance(struct packing *packing, struct spool_files *files, bool all
 	return chunks;
 }
 
+uint64_t packing_done(const struct packing *packing)
+{
+	uint64_t plain = 0;
+
+	for (size_t i = 0; i < packing->count; i++)
+		plain += packing->lanes[i].plain;
+	return plain;
+}
+
 int packing_finish(struct packing *packing, struct spool_files *files, struct p2p_error *err)
 {
 	for (size_t i = 0; i < packing->count; i++)

@@ -20,7 +20,7 @@ static bool has_event(const struct tracefs *tracefs, const char *system, enum ev
 	char path[512];
 
 	snprintf(path, sizeof(path), "events/%s/%s/format", system, event_kind_names[kind]);
-	return !faccessat(tracefs->top, path, F_OK, 0);
+	return !faccessat(tracefs->top, path, F_OK, AT_EACCESS);
 }
 
 static unsigned int look_into(struct source *source, const char *system)

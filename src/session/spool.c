@@ -141,7 +141,8 @@ static void count_bytes(struct spool *spool, size_t bytes)
 		ask_for_attention(spool);
 }
 
-/* A whole sub-buffer by read(2), full or not.  Returns 1, 0 when there is none, -1. */
+/* A whole sub-buffer by read(2), full or not.  Returns 1, 0 when there is none, -1.  A CPU
+ * that has not been online yet has no buffer (ENODEV). */
 static int read_page(struct spool_lane *lane, unsigned char *page)
 {
 	size_t size = lane->spool->session->page_size;
@@ -150,7 +151,7 @@ static int read_page(struct spool_lane *lane, unsigned char *page)
 	do
 		got = read(lane->raw, page, size);
 	while (got < 0 && errno == EINTR);
-	if (got < 0 && errno != EAGAIN)
+	if (got < 0 && errno != EAGAIN && errno != ENODEV)
 		return fail_lane(lane, errno);
 	if (got <= 0)
 		return 0;
@@ -286,17 +287,34 @@ static int take_turn(struct spool_lane *lane)
 
 enum { POLL_RAW, POLL_STOP, POLL_TURN };
 
+/* Waits until there is something to do.  A CPU that has not been online yet is nothing to
+ * wait for: poll(2) says POLLERR at once, so it is looked at from time to time. */
+static int await_work(const struct spool_lane *lane, struct pollfd *events)
+{
+	const bool still = lane->spool->still;
+
+	events[POLL_RAW].fd = still ? -1 : lane->raw;
+	if (poll(events, 3, still ? -1 : WAKE_MS) < 0)
+		return errno == EINTR ? 0 : errno;
+	if (!(events[POLL_RAW].revents & POLLERR))
+		return 0;
+	events[POLL_RAW].fd = -1;
+	return poll(events, 3, WAKE_MS) < 0 && errno != EINTR ? errno : 0;
+}
+
 static void run_until_stop(struct spool_lane *lane)
 {
 	struct pollfd events[] = {
-		[POLL_RAW] = { .fd = lane->spool->still ? -1 : lane->raw, .events = POLLIN },
+		[POLL_RAW] = { .events = POLLIN },
 		[POLL_STOP] = { .fd = lane->spool->stop, .events = POLLIN },
 		[POLL_TURN] = { .fd = lane->turn, .events = POLLIN },
 	};
 
 	while (!(events[POLL_STOP].revents & POLLIN)) {
-		if (poll(events, 3, lane->spool->still ? -1 : WAKE_MS) < 0 && errno != EINTR) {
-			fail_lane(lane, errno);
+		int error = await_work(lane, events);
+
+		if (error) {
+			fail_lane(lane, error);
 			return;
 		}
 		if (events[POLL_TURN].revents & POLLIN && take_turn(lane))

@@ -241,7 +241,7 @@ class Recording:
         while time.monotonic() < limit and self.process.poll() is None:
             for name in set(os.listdir(TRACING + "/instances")) - before:
                 with contextlib.suppress(OSError):
-                    if self._runs(f"{TRACING}/instances/{name}", group):
+                    if self.runs(f"{TRACING}/instances/{name}", group):
                         return
             time.sleep(0.01)
         status = self.process.poll()
@@ -251,7 +251,7 @@ class Recording:
         raise RuntimeError("p2ptrace record does not begin: " + why)
 
     @staticmethod
-    def _runs(instance, group):
+    def runs(instance, group):
         def read(path):
             with open(f"{instance}/{path}", encoding="ascii") as file:
                 return file.read().strip()
