@@ -67,12 +67,19 @@ static const char *bytes_or_dash(char *to, size_t room, uint64_t bytes, const ch
 
 /* ---- the first line: of what this is a picture ---- */
 
+static const char *file_name(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return slash ? slash + 1 : path ? path : "a recording";
+}
+
 static void source_words(const struct live_head *head, char *to, size_t room)
 {
 	if (head->source == LIVE_COUNTERS)
 		snprintf(to, room, "counters only");
 	else if (head->source == LIVE_REPLAY)
-		snprintf(to, room, "replay of %s", head->file ? head->file : "a recording");
+		snprintf(to, room, "replay of %s", file_name(head->file));
 	else
 		snprintf(to, room, "%s%s%s", head->events_from ? head->events_from : "events",
 			 head->system ? " " : "", head->system ? head->system : "");
@@ -102,6 +109,22 @@ static void draw_state(const struct ui_state *ui, const struct live_head *head, 
 	pen->end -= width + 1;
 }
 
+/* On a narrow screen it has to do without its name. */
+static void draw_fact(struct pen *pen, const char *name, const char *fact)
+{
+	char safe[96];
+
+	if (!fact)
+		return;
+	text_safe(safe, sizeof(safe), fact);
+	if (pen->grid->width >= NARROW) {
+		pen_item(pen, name, STYLE_NORMAL, safe);
+		return;
+	}
+	pen_put(pen, STYLE_NORMAL, "%s", safe);
+	pen->x += 2;
+}
+
 static void draw_what(const struct ui_state *ui, const struct live_head *head, struct ui_grid *grid)
 {
 	struct pen pen = { grid, 0, 0, ui->width };
@@ -112,12 +135,9 @@ static void draw_what(const struct ui_state *ui, const struct live_head *head, s
 	pen_put(&pen, STYLE_BOLD, "p2ptrace live  ");
 	source_words(head, words, sizeof(words));
 	pen_put(&pen, STYLE_NORMAL, "%s  ", text_safe(safe, sizeof(safe), words));
-	if (head->host)
-		pen_item(&pen, "host", STYLE_NORMAL, text_safe(safe, sizeof(safe), head->host));
-	if (head->clock)
-		pen_item(&pen, "clock", STYLE_NORMAL, text_safe(safe, sizeof(safe), head->clock));
-	if (head->kernel)
-		pen_item(&pen, "kernel", STYLE_NORMAL, text_safe(safe, sizeof(safe), head->kernel));
+	draw_fact(&pen, "host", head->host);
+	draw_fact(&pen, "kernel", head->kernel);
+	draw_fact(&pen, "clock", head->clock);
 }
 
 /* ---- the second: how much ---- */

@@ -265,7 +265,7 @@ static void test_head(void **state)
 {
 	(void)state;
 	expect_row(0, "tracepoint p2pdma");
-	expect_row(0, "host lab7");
+	expect_row(0, "lab7  6.12.0  mono");
 	expect_row(1, "Events 1,234/s");
 	expect_row(1, "Bytes 5.0 MiB/s");
 	expect_row(1, "Lost 17");
@@ -275,7 +275,8 @@ static void test_head(void **state)
 	expect_row(3, "1,800/s"); /* the last whole second */
 	expect_row(3, "peak 1,900/s");
 	expect_row(5, "NOT_SUPPORTED");
-	ui_resize(&ui, &shot, 80, 40);
+	ui_resize(&ui, &shot, 120, 40);
+	expect_row(0, "host lab7  kernel 6.12.0  clock mono");
 	expect_none("NONE");
 	shot.history[3].maps[MAP_TYPE_NONE] = 5;
 	ui_show(&ui, &shot);
