@@ -1,11 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * The pages seen so far, in a file without a name: a ring of as many as fit.
- *
- * Whoever reads often gets pages that are almost empty.  They are put together: behind
- * the records of one come those of the next, with a record between them that carries
- * the time in between, as the kernel itself writes it.
- */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,18 +6,28 @@
 #include <unistd.h>
 
 #include "p2ptrace/copy_range.h"
+#include "p2ptrace/keep.h"
 #include "p2ptrace/page_walk.h"
-#include "parts.h"
 
-#define HEAD 16 /* of a page: stamp and commit word */
-#define FORM PAGE_FORM_NATIVE
+#define HEAD (8 + sizeof(long)) /* of a page: stamp and commit word */
 
-int keep_open(struct live_keep *keep, size_t lanes, size_t page_size, uint64_t bytes,
+/* Pages of this machine; the low half of the commit word says everything. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define COMMIT_AT (8 + sizeof(long) - 4)
+#define TIME_WORD(delta) (30u << 27 | (uint32_t)((delta) & 0x07ffffff))
+static const struct page_form own_form = { .big_endian = true, .commit_size = sizeof(long) };
+#else
+#define COMMIT_AT 8
+#define TIME_WORD(delta) (30u | (uint32_t)((delta) & 0x07ffffff) << 5)
+static const struct page_form own_form = { .commit_size = sizeof(long) };
+#endif
+
+int keep_open(struct keep *keep, size_t lanes, size_t page_size, uint64_t bytes,
 	      struct p2p_error *err)
 {
 	const char *folder = getenv("TMPDIR");
 
-	*keep = (struct live_keep){ .file = -1, .page_size = page_size, .lane_count = lanes };
+	*keep = (struct keep){ .file = -1, .page_size = page_size, .lane_count = lanes };
 	keep->slots = bytes / page_size;
 	if (!keep->slots)
 		return 0;
@@ -44,7 +47,7 @@ int keep_open(struct live_keep *keep, size_t lanes, size_t page_size, uint64_t b
 	return 0;
 }
 
-void keep_close(struct live_keep *keep)
+void keep_close(struct keep *keep)
 {
 	for (size_t i = 0; keep->filling && i < keep->lane_count; i++)
 		free(keep->filling[i]);
@@ -55,17 +58,17 @@ void keep_close(struct live_keep *keep)
 	free(keep->pages);
 	if (keep->file >= 0)
 		close(keep->file);
-	*keep = (struct live_keep){ .file = -1 };
+	*keep = (struct keep){ .file = -1 };
 }
 
-uint64_t keep_bytes(const struct live_keep *keep)
+uint64_t keep_bytes(const struct keep *keep)
 {
 	uint64_t pages = keep->next < keep->slots ? keep->next : keep->slots;
 
 	return keep->file < 0 ? 0 : pages * keep->page_size;
 }
 
-bool keep_is_cut(const struct live_keep *keep)
+bool keep_is_cut(const struct keep *keep)
 {
 	return keep->error || keep->next > keep->slots;
 }
@@ -74,12 +77,12 @@ bool keep_is_cut(const struct live_keep *keep)
 
 static uint32_t commit_of(const unsigned char *page)
 {
-	return page_u32(FORM, page + 8);
+	return page_u32(own_form, page + COMMIT_AT);
 }
 
 static uint64_t stamp_of(const unsigned char *page)
 {
-	return page_u64(FORM, page);
+	return page_u64(own_form, page);
 }
 
 static void put_u32(unsigned char *to, uint32_t value)
@@ -93,13 +96,13 @@ static uint64_t last_stamp(const unsigned char *page, size_t bytes)
 	struct page_walk walk;
 	uint32_t length;
 
-	page_begin(&walk, FORM, page, bytes);
-	while (page_next(&walk, FORM, &length))
+	page_begin(&walk, own_form, page, bytes);
+	while (page_next(&walk, own_form, &length))
 		;
 	return walk.stamp;
 }
 
-static void store(struct live_keep *keep, size_t lane, const unsigned char *page)
+static void store(struct keep *keep, size_t lane, const unsigned char *page)
 {
 	uint64_t slot = keep->next % keep->slots;
 
@@ -114,7 +117,7 @@ static void store(struct live_keep *keep, size_t lane, const unsigned char *page
 	keep->next++;
 }
 
-static void flush(struct live_keep *keep, size_t lane)
+static void flush(struct keep *keep, size_t lane)
 {
 	if (keep->filled[lane])
 		store(keep, lane, keep->filling[lane]);
@@ -122,7 +125,7 @@ static void flush(struct live_keep *keep, size_t lane)
 }
 
 /* Puts the records of `page` behind those of the page being filled. */
-static bool append(struct live_keep *keep, size_t lane, const unsigned char *page, uint32_t commit)
+static bool append(struct keep *keep, size_t lane, const unsigned char *page, uint32_t commit)
 {
 	unsigned char *to = keep->filling[lane], *end = to + keep->filled[lane];
 	uint64_t stamp = stamp_of(page), delta = stamp - keep->last_stamp[lane];
@@ -131,15 +134,15 @@ static bool append(struct live_keep *keep, size_t lane, const unsigned char *pag
 	    keep->filled[lane] + 8 + commit > keep->page_size)
 		return false;
 	/* A time record: 27 bits of the delta, and the upper ones in the next word. */
-	put_u32(end, 30u | (uint32_t)(delta & 0x07ffffff) << 5);
+	put_u32(end, TIME_WORD(delta));
 	put_u32(end + 4, (uint32_t)(delta >> 27));
 	memcpy(end + 8, page + HEAD, commit);
 	keep->filled[lane] += 8 + commit;
-	put_u32(to + 8, (uint32_t)keep->filled[lane] - HEAD);
+	put_u32(to + COMMIT_AT, (uint32_t)(keep->filled[lane] - HEAD));
 	return true;
 }
 
-static void begin(struct live_keep *keep, size_t lane, const unsigned char *page, uint32_t commit)
+static void begin(struct keep *keep, size_t lane, const unsigned char *page, uint32_t commit)
 {
 	if (!keep->filling[lane])
 		keep->filling[lane] = malloc(keep->page_size);
@@ -151,7 +154,7 @@ static void begin(struct live_keep *keep, size_t lane, const unsigned char *page
 	keep->filled[lane] = HEAD + commit;
 }
 
-void keep_page(struct live_keep *keep, size_t lane, const unsigned char *page)
+void keep_page(struct keep *keep, size_t lane, const unsigned char *page)
 {
 	uint32_t word, commit;
 	bool lost;
@@ -178,12 +181,12 @@ void keep_page(struct live_keep *keep, size_t lane, const unsigned char *page)
 
 /* ---- a copy of them ---- */
 
-static uint64_t first_kept(const struct live_keep *keep)
+static uint64_t first_kept(const struct keep *keep)
 {
 	return keep->next > keep->slots ? keep->next - keep->slots : 0;
 }
 
-uint64_t keep_place(const struct live_keep *keep, uint64_t at, struct write_lane *lanes)
+uint64_t keep_place(const struct keep *keep, uint64_t at, struct write_lane *lanes)
 {
 	for (size_t i = 0; i < keep->lane_count; i++)
 		lanes[i].bytes = keep->filled[i] ? keep->page_size : 0;
@@ -196,7 +199,7 @@ uint64_t keep_place(const struct live_keep *keep, uint64_t at, struct write_lane
 	return at;
 }
 
-uint64_t keep_complete_from(const struct live_keep *keep, uint64_t start)
+uint64_t keep_complete_from(const struct keep *keep, uint64_t start)
 {
 	bool *seen = calloc(keep->lane_count, sizeof(*seen));
 
@@ -213,17 +216,17 @@ uint64_t keep_complete_from(const struct live_keep *keep, uint64_t start)
 
 /* What was open when a lane was cut may have ended in what is gone: to readers that is a
  * loss. */
-static int mark_loss(const struct live_keep *keep, uint64_t slot, int to, uint64_t at)
+static int mark_loss(const struct keep *keep, uint64_t slot, int to, uint64_t at)
 {
 	unsigned char word[4];
 
-	if (pread(keep->file, word, 4, (off_t)(slot * keep->page_size + 8)) != 4)
+	if (pread(keep->file, word, 4, (off_t)(slot * keep->page_size + COMMIT_AT)) != 4)
 		return -1;
-	put_u32(word, page_u32(FORM, word) | PAGE_MISSED);
-	return pwrite(to, word, 4, (off_t)(at + 8)) == 4 ? 0 : -1;
+	put_u32(word, page_u32(own_form, word) | PAGE_MISSED);
+	return pwrite(to, word, 4, (off_t)(at + COMMIT_AT)) == 4 ? 0 : -1;
 }
 
-static int copy_page(const struct live_keep *keep, uint64_t slot, int to, uint64_t at)
+static int copy_page(const struct keep *keep, uint64_t slot, int to, uint64_t at)
 {
 	off_t from = (off_t)(slot * keep->page_size), end = (off_t)at;
 	size_t left = keep->page_size;
@@ -240,7 +243,7 @@ static int copy_page(const struct live_keep *keep, uint64_t slot, int to, uint64
 	return 0;
 }
 
-static int copy_pages(const struct live_keep *keep, int to, const struct write_lane *lanes,
+static int copy_pages(const struct keep *keep, int to, const struct write_lane *lanes,
 		      uint64_t *done)
 {
 	for (uint64_t page = first_kept(keep); page < keep->next; page++) {
@@ -261,7 +264,7 @@ static int copy_pages(const struct live_keep *keep, int to, const struct write_l
 	return 0;
 }
 
-int keep_copy(const struct live_keep *keep, int to, const struct write_lane *lanes,
+int keep_copy(const struct keep *keep, int to, const struct write_lane *lanes,
 	      struct p2p_error *err)
 {
 	uint64_t *done = calloc(keep->lane_count, sizeof(*done));

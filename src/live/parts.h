@@ -7,7 +7,6 @@
  *   replay.c    slices of a recording, by the clock or as fast as it goes
  *   engine.c    a slice -> the analysis, seconds, latest events; bounds
  *   who.c       names, processes and who still lives, of the running system
- *   keep.c      the pages seen so far
  *   describe.c  what a recording says of itself: to read it, and to write one
  *   machine.c   topology and counters of the machine
  *   snapshot.c  the picture; its rows in rows.c, rows_beside.c and matrix.c, their columns in
@@ -17,6 +16,7 @@
 #define LIVE_PARTS_H
 
 #include "p2ptrace/counters.h"
+#include "p2ptrace/keep.h"
 #include "p2ptrace/live.h"
 #include "p2ptrace/pci_system.h"
 #include "p2ptrace/recorder.h"
@@ -121,43 +121,6 @@ int who_learn(struct live *live, struct p2p_error *err);
 /* Which owners of what is outstanding live: into the recording. */
 int who_lives(struct live *live, struct p2p_error *err);
 
-/* ---- keep.c ---- */
-
-struct kept_page {
-	uint64_t stamp; /* of its first record */
-	uint32_t lane;
-};
-
-struct live_keep {
-	int file; /* -1: nothing is kept */
-	size_t page_size;
-	uint64_t slots, next; /* page n is in slot n % slots */
-	struct kept_page *pages; /* [slots] */
-	unsigned char **filling; /* [lane]: the page that has room yet, NULL: none */
-	size_t *filled; /* [lane]: bytes of it */
-	uint64_t *last_stamp; /* [lane] */
-	size_t lane_count;
-	bool *cut; /* [lane]: its first pages were let go */
-	int error; /* errno why no more is kept */
-};
-
-int keep_open(struct live_keep *keep, size_t lanes, size_t page_size, uint64_t bytes,
-	      struct p2p_error *err);
-/* A page as the kernel gave it; small ones are put together. */
-void keep_page(struct live_keep *keep, size_t lane, const unsigned char *page);
-void keep_close(struct live_keep *keep);
-uint64_t keep_bytes(const struct live_keep *keep);
-/* Whether the beginning is not kept any more. */
-bool keep_is_cut(const struct live_keep *keep);
-
-/* Where the kept pages of the lanes go in a file, one lane behind the other from `at`
- * on; the end of the last. */
-uint64_t keep_place(const struct live_keep *keep, uint64_t at, struct write_lane *lanes);
-int keep_copy(const struct live_keep *keep, int to, const struct write_lane *lanes,
-	      struct p2p_error *err);
-/* The stamp from which on all lanes are complete; `start` if they are from the beginning. */
-uint64_t keep_complete_from(const struct live_keep *keep, uint64_t start);
-
 /* ---- describe.c ---- */
 
 /* A file without pages that describes the session: the readers' own code takes it apart. */
@@ -205,7 +168,7 @@ struct live {
 	struct live_kernel *kernel;
 	struct live_replay *replay;
 	struct live_who who;
-	struct live_keep keep;
+	struct keep keep;
 	struct live_machine machine;
 	struct p2p_error no_events; /* why there are none */
 	/* Of the picture before. */

@@ -164,19 +164,27 @@ class Truth(unittest.TestCase):
 
     def test_only_a_process_and_its_end(self):
         with rig.Group("--type-names") as group:
-            with subprocess.Popen([rig.RIG, "run", "--seconds", "2", "--rate", "2000",
-                                   "--leak-maps", "1"], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE) as mine, \
-                    Watching(group, "-p", mine.pid) as live:
-                rig.run("--events", 2000)
-                picture = live.until(lambda picture: picture["events"] > 300)
-                # The rig's own process forks its workers.
-                self.assertEqual({row["comm"] for row in picture["processes"]}, {"p2prig"})
-                self.assertEqual(len(picture["processes"]), 1)
-                mine.communicate(timeout=30)  # as long as it is a zombie the kernel knows it
-                text, _ = live.process.communicate(timeout=30)
-                self.assertEqual(live.process.returncode, 0)
-                self.assertTrue(json.loads(text.splitlines()[-1])["ended"])
+            with subprocess.Popen([rig.RIG, "run", "--seconds", "600", "--rate", "2000"],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  start_new_session=True) as mine:
+                try:
+                    self.watch_process(group, mine)
+                finally:
+                    if mine.poll() is None:
+                        os.killpg(mine.pid, signal.SIGKILL)
+
+    def watch_process(self, group, mine):
+        with Watching(group, "-p", mine.pid) as live:
+            rig.run("--events", 2000)
+            picture = live.until(lambda picture: picture["events"] > 300)
+            # The rig's own process forks its workers.
+            self.assertEqual({row["comm"] for row in picture["processes"]}, {"p2prig"})
+            self.assertEqual(len(picture["processes"]), 1)
+            os.killpg(mine.pid, signal.SIGKILL)
+            mine.communicate(timeout=30)  # as long as it is a zombie the kernel knows it
+            text, _ = live.process.communicate(timeout=60)
+            self.assertEqual(live.process.returncode, 0)
+            self.assertTrue(json.loads(text.splitlines()[-1])["ended"])
 
     def test_only_a_client(self):
         with rig.Group("--type-names") as group:
