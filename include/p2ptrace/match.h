@@ -46,6 +46,7 @@ struct path_totals {
 struct thread_totals {
 	uint32_t tid;
 	uint32_t comm; /* the latest the events themselves gave, 0: none */
+	uint32_t beginning; /* what was known of its latest one, likely of the next too */
 	/* By activity_of(); what failed is counted, its bytes are not. */
 	struct {
 		uint64_t begins, bytes, ends, end_bytes;

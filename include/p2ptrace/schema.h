@@ -56,6 +56,7 @@ struct text_place {
 	uint32_t offset;
 	uint32_t mask; /* of the location word */
 	uint32_t room; /* bytes, the NUL included; 0: of another form */
+	bool whole; /* 16 bytes of the record itself, as names of threads are */
 	/* From so many bytes on, and up to `span` more, its first and last 8 tell it. */
 	uint32_t ends, span;
 };

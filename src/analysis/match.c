@@ -395,6 +395,19 @@ static __attribute__((noinline)) struct open_entry *open_slowly(struct matcher *
 	return index ? open_entry_at(&matcher->open, index) : NULL;
 }
 
+/* A thread begins one thing after the other under one name. */
+static ALWAYS_INLINE uint32_t beginning_of(struct matcher *matcher, struct thread_totals *thread,
+					   const struct p2p_record *record)
+{
+	const struct beginning *latest = matcher->beginnings + thread->beginning;
+
+	if (__builtin_expect(thread->beginning >= matcher->beginning_count ||
+				     latest->comm != record->comm || latest->stack != record->stack,
+			     0))
+		thread->beginning = match_beginning(matcher, record);
+	return thread->beginning;
+}
+
 static ALWAYS_INLINE void open_begin(struct matcher *matcher, const struct p2p_record *record,
 				     struct path_totals *totals, uint32_t thread,
 				     const struct p2p_order *place)
@@ -421,8 +434,8 @@ static ALWAYS_INLINE void open_begin(struct matcher *matcher, const struct p2p_r
 	entry->totals = totals;
 	entry->thread = thread;
 	entry->beginning = 0;
-	if (__builtin_expect(record->comm | record->stack, 0))
-		entry->beginning = match_beginning(matcher, record);
+	if (record->comm | record->stack)
+		entry->beginning = beginning_of(matcher, &matcher->threads[thread], record);
 	entry->cpu = record->cpu;
 	if (__builtin_expect(oldest != 0, 0))
 		meet_older(matcher, (uint32_t)(entry - open->entries), oldest,
@@ -435,7 +448,7 @@ static ALWAYS_INLINE void open_begin(struct matcher *matcher, const struct p2p_r
 static ALWAYS_INLINE void count_begin(struct thread_totals *thread, const struct p2p_record *record,
 				      enum event_kind kind, uint8_t type)
 {
-	if (__builtin_expect(record->comm, 0))
+	if (record->comm)
 		thread->comm = record->comm;
 	thread->of[activity_of(kind)].begins++;
 	thread->of[activity_of(kind)].bytes += record->size;

@@ -27,10 +27,9 @@ struct extras {
 };
 
 /* False: the record is damaged. */
-static __attribute__((noinline)) bool load_extras(struct decoder *decoder,
-						  const struct event_layout *layout,
-						  struct page_form form, const unsigned char *data,
-						  uint32_t length, struct extras *extras)
+static inline __attribute__((always_inline)) bool
+load_extras(struct decoder *decoder, const struct event_layout *layout, struct page_form form,
+	    const unsigned char *data, uint32_t length, struct extras *extras)
 {
 	struct short_text text;
 

@@ -54,11 +54,6 @@ static int grow_cache(struct path_cache *cache)
 	return 0;
 }
 
-static inline bool same_text(struct short_text a, struct short_text b)
-{
-	return ((a.low ^ b.low) | (a.high ^ b.high)) == 0;
-}
-
 static uint32_t name_of(struct decoder *decoder, struct short_text text)
 {
 	char bytes[16];
@@ -69,16 +64,12 @@ static uint32_t name_of(struct decoder *decoder, struct short_text text)
 	return names_intern(decoder->names, bytes, 16);
 }
 
-uint32_t path_cache_name(struct decoder *decoder, struct short_text text)
+uint32_t path_cache_learn_name(struct decoder *decoder, struct cached_text *place,
+			       struct short_text text)
 {
-	uint64_t hash = text.low * 0x9e3779b97f4a7c15ull + text.high * 0xc2b2ae3d27d4eb4full;
-	uint32_t at = (uint32_t)(hash >> 40) % TEXT_PLACES;
-
-	if (__builtin_expect(!same_text(decoder->cache->texts[at].text, text), 0)) {
-		decoder->cache->texts[at].name = name_of(decoder, text);
-		decoder->cache->texts[at].text = text;
-	}
-	return decoder->cache->texts[at].name;
+	place->name = name_of(decoder, text);
+	place->text = text;
+	return place->name;
 }
 
 static uint8_t type_of(struct decoder *decoder, const struct event_layout *layout, uint64_t number)

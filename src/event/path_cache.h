@@ -44,13 +44,15 @@ struct cached_path {
 /* Names of threads and types, by their bytes: a place for each, the latest wins. */
 #define TEXT_PLACES 1024
 
+struct cached_text {
+	struct short_text text;
+	uint32_t name;
+};
+
 struct path_cache {
 	struct cached_path *slots;
 	uint32_t slot_count, used;
-	struct {
-		struct short_text text;
-		uint32_t name;
-	} texts[TEXT_PLACES];
+	struct cached_text texts[TEXT_PLACES];
 };
 
 struct path_cache *path_cache_new(void);
@@ -99,7 +101,20 @@ const struct cached_path *path_cache_learn(struct decoder *decoder,
 					   const struct path_key *key, uint64_t type,
 					   uint64_t old_type, struct cached_path *scratch);
 
+uint32_t path_cache_learn_name(struct decoder *decoder, struct cached_text *place,
+			       struct short_text text);
+
 /* The id of a short text as a name; quick for those seen lately. */
-uint32_t path_cache_name(struct decoder *decoder, struct short_text text);
+static inline uint32_t path_cache_name(struct decoder *decoder, struct short_text text)
+{
+	uint64_t hash =
+		mix_product(text.low ^ 0x9e3779b97f4a7c15ull, text.high ^ 0xc2b2ae3d27d4eb4full);
+	struct cached_text *place = &decoder->cache->texts[hash % TEXT_PLACES];
+
+	if (__builtin_expect(((place->text.low ^ text.low) | (place->text.high ^ text.high)) != 0,
+			     0))
+		return path_cache_learn_name(decoder, place, text);
+	return place->name;
+}
 
 #endif

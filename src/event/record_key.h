@@ -49,9 +49,17 @@ static inline __attribute__((always_inline)) bool
 load_text(struct decoder *decoder, struct page_form form, const struct text_place *place,
 	  const unsigned char *record, uint32_t length, struct short_text *text)
 {
-	uint32_t where = page_u32(form, record + place->offset) & place->mask;
-	uint32_t at = where & 0xffff, room = where >> 16;
+	uint32_t where, at, room;
 
+	/* With whatever stands behind its NUL, which makes it another key of the same name. */
+	if (place->whole) {
+		memcpy(text, record + place->offset, 16);
+		if (__builtin_expect(text->high != UINT64_MAX, 1))
+			return true;
+	}
+	where = page_u32(form, record + place->offset) & place->mask;
+	at = where & 0xffff;
+	room = where >> 16;
 	if (__builtin_expect(room > place->room || at + room > length, 0))
 		return load_text_slowly(decoder, form, place, record, length, text);
 	*text = load_short(record + at, room);

@@ -186,6 +186,7 @@ static struct text_place text_place(const struct event_field *field)
 	place.offset = field->offset;
 	place.mask = UINT32_MAX;
 	place.ends = UINT32_MAX / 2; /* no text is that long */
+	place.whole = field->form == FIELD_TEXT && field->size == 16;
 	if (field->form != FIELD_DATA_LOC)
 		return place;
 	place.room = 15;
