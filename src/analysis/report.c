@@ -135,6 +135,14 @@ static bool add_pair(struct report *report, const struct path *path,
 	return true;
 }
 
+static bool maps_tell_distance(const struct schema *schema)
+{
+	for (size_t i = 0; i < schema->layout_count; i++)
+		if (schema->layouts[i].kind == KIND_MAP && schema->layouts[i].dist.present)
+			return true;
+	return false;
+}
+
 /* Dynamic probes tell the distance where the kernel calculates it, not with each map:
  * for the row of the pair's maps, if there is one. */
 static bool add_calculation(struct report *report, const struct path *path,
@@ -282,7 +290,7 @@ static bool add_alloc_totals(struct report *report, const struct path *path,
 static bool add_paths(struct report *report)
 {
 	const struct analysis *analysis = report->analysis;
-	bool good = true;
+	bool told = maps_tell_distance(analysis->schema), good = true;
 
 	for (unsigned int shard = 0; shard < analysis->shard_count; shard++) {
 		const struct matcher *matcher = &analysis->matchers[shard];
@@ -297,7 +305,7 @@ static bool add_paths(struct report *report)
 				good = add_map_totals(report, path, totals);
 			else if (path->kind == KIND_ALLOC || path->kind == KIND_FREE)
 				good = add_alloc_totals(report, path, totals);
-			else if (path->kind == KIND_TYPE_CHANGE)
+			else if (path->kind == KIND_TYPE_CHANGE && !told)
 				good = add_calculation(report, path, totals);
 		}
 	}
