@@ -14,11 +14,11 @@
 /* Pages of this machine; the low half of the commit word says everything. */
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define COMMIT_AT (8 + sizeof(long) - 4)
-#define TIME_WORD(delta) (30u << 27 | (uint32_t)((delta) & 0x07ffffff))
+#define TIME_WORD(delta) (30u << 27 | (uint32_t)((delta)&0x07ffffff))
 static const struct page_form own_form = { .big_endian = true, .commit_size = sizeof(long) };
 #else
 #define COMMIT_AT 8
-#define TIME_WORD(delta) (30u | (uint32_t)((delta) & 0x07ffffff) << 5)
+#define TIME_WORD(delta) (30u | (uint32_t)((delta)&0x07ffffff) << 5)
 static const struct page_form own_form = { .commit_size = sizeof(long) };
 #endif
 

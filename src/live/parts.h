@@ -4,7 +4,8 @@
  *
  *   live.c      life, and the choice of the source
  *   kernel.c    pages from the running kernel, window by window
- *   replay.c    slices of a recording, by the clock or as fast as it goes
+ *   replay.c    slices of a recording, by the clock or as fast as it goes; what of it was
+ *               seen, as a file: replay_write.c
  *   engine.c    a slice -> the analysis, seconds, latest events; bounds
  *   who.c       names, processes and who still lives, of the running system
  *   describe.c  what a recording says of itself: to read it, and to write one
@@ -104,6 +105,10 @@ int replay_open(struct live *live, struct p2p_error *err);
 int replay_pump(struct live *live, int timeout_ms, struct pollfd *wakers, size_t count,
 		struct p2p_error *err);
 void replay_close(struct live *live);
+
+/* ---- replay_write.c ---- */
+
+/* live_write() of a replay: the file, up to where it is. */
 int replay_write(struct live *live, const char *path, struct p2p_error *err);
 
 /* ---- who.c ---- */

@@ -2,11 +2,8 @@
 /*
  * A recording once more: slices up to the stamp that the clock and the speed ask for.
  */
-#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "p2ptrace/copy_range.h"
 #include "parts.h"
 
 /* Pages in a slice, as report has them for one thread. */
@@ -116,41 +113,4 @@ int replay_pump(struct live *live, int timeout_ms, struct pollfd *wakers, size_t
 		if (live_wait(wakers, count, step < until ? step : until) || now >= until)
 			return 1;
 	}
-}
-
-/* All of the file: at its end that is what was seen. */
-static int copy_file(const struct trace_file *file, int to, struct p2p_error *err)
-{
-	off_t at = 0, end = 0;
-	ssize_t copied;
-
-	do
-		copied = copy_range(file->fd, &at, to, &end, 16u << 20);
-	while (copied > 0 || (copied < 0 && errno == EINTR));
-	return copied ? p2p_fail_errno(err, "cannot copy %s", file->shown) : 0;
-}
-
-int replay_write(struct live *live, const char *path, struct p2p_error *err)
-{
-	const struct trace_file *file = live->engine.analysis->file;
-	struct output output;
-	int fd, result;
-
-	if (!live->replay->at_end)
-		return p2p_fail(err,
-				"%s is not replayed to its end: there is no more in the copy "
-				"than in the file",
-				file->shown);
-	if (output_open(&output, path, err))
-		return -1;
-	fd = output_create(&output, "seen", err);
-	result = fd < 0 ? -1 : copy_file(file, fd, err);
-	if (!result)
-		result = output_publish(&output, "seen", fd, err);
-	else if (fd >= 0)
-		output_remove(&output, "seen");
-	if (fd >= 0)
-		close(fd);
-	output_close(&output);
-	return result;
 }

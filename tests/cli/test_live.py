@@ -264,6 +264,37 @@ class Write(unittest.TestCase):
             report, other = read(DEMO, "report"), read(path, "report")
             self.assertEqual({**report, "file": ""}, {**other, "file": ""})
 
+    def check_part(self, recording, speed):
+        with tempfile.TemporaryDirectory() as folder:
+            path = folder + "/part.dat"
+            seen = pictures("-i", recording, "--batch", "2", "-d", "0.1", "--speed", speed, "-o",
+                            path)[-1]
+            report = read(path, "report")
+        self.assertFalse(seen["ended"])
+        self.assertGreater(seen["events"], 0)
+        self.assertEqual(report["events"]["total"], seen["events"])
+        self.assertEqual(report["events"]["lost"], seen["lost"])
+        self.assertEqual(report["duration_ns"], seen["duration_ns"])
+        outstanding = dict(seen["outstanding"])
+        outstanding.pop("let_go")
+        self.assertEqual(outstanding, report["outstanding"])
+        for name, keys in (("pairs", PAIR), ("processes", PROCESS)):
+            self.assertEqual(rows(seen[name], keys), rows(report[name], keys), name)
+        return report
+
+    def test_a_replay_before_its_end(self):
+        """What was seen so far, to the event."""
+        whole = read(DEMO, "report")
+        part = self.check_part(DEMO, 4)
+        self.assertLess(part["events"]["total"], whole["events"]["total"])
+        for version in (6, 7):
+            words = ["--file-version", str(version), "--events", "4000", "--pace", "100000",
+                     "--cpus", "5", "--loss", "3", "--no-stats", "--sub-buffer", "8k", "--specials",
+                     "10", "--equal-stamps"]
+            with generated.Recording(words) as recording, self.subTest(recording.command):
+                seconds = read(recording.path, "report")["duration_ns"] / 1e9
+                self.check_part(recording.path, seconds / 0.6)
+
 
 class Bounds(unittest.TestCase):
     def peak(self, path):
