@@ -22,6 +22,7 @@
 enum observation {
 	SEE_ALLOC, /* by drivers */
 	SEE_FREE,
+	SEE_FREE_LIST, /* pci_p2pmem_free_sgl */
 	SEE_ALLOC_PROGRAM, /* p2pmem/allocate */
 	SEE_ALLOC_REFUSED,
 	SEE_FREE_PROGRAM,
@@ -68,6 +69,7 @@ struct probe_style {
 	bool no_limit; /* takes no number of calls at a time in a definition */
 	unsigned int segments; /* of a list that are looked at one by one */
 	const char *base; /* how to fetch where the kernel's array of pages begins; NULL: cannot */
+	const char *map; /* the same of its map of all memory */
 	const char *group;
 };
 

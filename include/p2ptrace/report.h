@@ -66,6 +66,7 @@ struct report {
 	struct histogram *type_lifetimes; /* [type_count] */
 	bool lifetimes_known; /* the clock counts ns */
 	bool map_bytes_known, alloc_bytes_known;
+	bool types_known; /* of all maps: else there is no ratio */
 	struct predictions *predictions; /* see predictions.h; NULL: none */
 };
 

@@ -68,6 +68,8 @@ struct text_place {
  *   page, base, offset: a struct page's address (the lowest two bits are flags), that of
  *     the first one, and bytes into the page: together the key, a physical address when
  *     there is a base
+ *   map: where the kernel's map of memory begins: addr becomes a physical one by it
+ *   list: a free of what one that follows may tell again (pci_p2pmem_free_sgl)
  *   vm_addr, vm_start, vm_end: a page's place in a program's area: the first page stands
  *     for all of it, the others are left out
  *   nents, seen: of so many segments only so many were looked at: the others are lost
@@ -75,7 +77,7 @@ struct text_place {
  */
 struct probe_fields {
 	const struct event_field *page, *base, *offset, *vm_addr, *vm_start, *vm_end, *nents, *seen,
-		*provider_end;
+		*map, *list, *provider_end;
 };
 
 struct derived {

@@ -271,6 +271,7 @@ static bool add_map_totals(struct report *report, const struct path *path,
 	report->failed_maps += totals->failed;
 	report->failed_map_bytes += totals->failed_bytes;
 	report->map_bytes_known &= !totals->no_size;
+	report->types_known &= path->kind != KIND_MAP || path->type != MAP_TYPE_ABSENT;
 	report->maps_succeeded += path->kind == KIND_MAP ? totals->begins - totals->failed : 0;
 	return histogram_merge(&report->map_lifetimes, &totals->lifetimes) &&
 	       add_pair(report, path, totals);
@@ -357,8 +358,9 @@ static bool add_types(struct report *report)
 		if (!strcmp(pair->type, "BUS_ADDR"))
 			direct += pair->maps - pair->failed;
 	}
-	report->bus_addr_ratio =
-		report->maps_succeeded ? (double)direct / (double)report->maps_succeeded : NAN;
+	report->bus_addr_ratio = report->maps_succeeded && report->types_known
+					 ? (double)direct / (double)report->maps_succeeded
+					 : NAN;
 	rows_sort(report->types, report->type_count, sizeof(*report->types), compare_types);
 	report->type_lifetimes = calloc(report->type_count + 1, sizeof(*report->type_lifetimes));
 	if (!report->type_lifetimes)
@@ -509,6 +511,7 @@ int report_make(struct report *report, const struct analysis *analysis, struct p
 	*report = (struct report){ .analysis = analysis,
 				   .lifetimes_known = analysis->recording.ns,
 				   .map_bytes_known = true,
+				   .types_known = true,
 				   .alloc_bytes_known = true };
 	for (enum event_kind kind = KIND_ALLOC; kind < KIND_P2P_COUNT; kind++) {
 		report->events[kind] = analysis_events(analysis, kind);

@@ -58,6 +58,7 @@ static bool matters(const struct function_list *functions, enum observation what
 		return function_list_has(functions, "p2pmem_alloc_mmap");
 	case SEE_UNMAP_IOMMU:
 		return function_list_has(functions, "iommu_dma_map_sg");
+	case SEE_FREE_LIST:
 	case SEE_UNMAP_REST:
 	case SEE_UNMAP_IOMMU_REST:
 		return false;

@@ -162,6 +162,22 @@ fill_record(struct p2p_record *record, const struct event_layout *layout, struct
 
 static void add_loss(struct lane_work *work, uint64_t stamp, uint64_t count);
 
+/* Whether a free is that of the list that its thread just freed. */
+static bool is_told_again(struct lane_work *work, const struct event_layout *layout,
+			  const struct p2p_record *record)
+{
+	bool again = work->list.due && work->list.tid == record->tid &&
+		     work->list.size == record->size && work->list.addr == record->addr;
+
+	if (layout->kind != KIND_FREE || (work->list.due && work->list.tid != record->tid))
+		return false;
+	work->list.due = layout->probe.list != NULL;
+	work->list.tid = record->tid;
+	work->list.addr = record->addr;
+	work->list.size = record->size;
+	return again && !layout->probe.list;
+}
+
 /* What a probe's event means; false: nothing of its own. */
 static __attribute__((noinline)) bool
 take_derived(struct lane_work *work, const struct event_layout *layout, struct page_form form,
@@ -176,7 +192,7 @@ take_derived(struct lane_work *work, const struct event_layout *layout, struct p
 		record->addr = derived.addr;
 	if (derived.has_size)
 		record->size = derived.size;
-	return !derived.left_out;
+	return !derived.left_out && !is_told_again(work, layout, record);
 }
 
 /* One of the five events becomes a record and its place in time; false: it does not. */

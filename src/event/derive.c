@@ -65,6 +65,15 @@ void schema_derive(const struct event_layout *layout, const unsigned char *bytes
 		derived->has_addr = true;
 		derived->is_physical = probe->base != NULL;
 	}
+	if (probe->map && layout->fields[P2P_ADDR]) {
+		uint64_t addr = number(&record, layout->fields[P2P_ADDR]);
+		uint64_t map = number(&record, probe->map);
+
+		/* NULL, and addresses of another map, stay what they are. */
+		derived->addr = addr >= map ? addr - map : addr;
+		derived->has_addr = true;
+		derived->is_physical = addr >= map;
+	}
 	if (probe->page && layout->kind == KIND_FREE && !layout->size.present) {
 		derived->size = layout->page_bytes;
 		derived->has_size = true;

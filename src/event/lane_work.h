@@ -19,6 +19,12 @@ struct lane_work {
 	/* The thread of the record before, + 1, when a kernel stack may follow it. */
 	uint64_t stack_due;
 	struct cached_path learnt; /* the latest */
+	/* The latest free of a list, which the free of its only segment may follow. */
+	struct {
+		uint64_t addr, size;
+		uint32_t tid;
+		bool due;
+	} list;
 	bool no_memory;
 };
 

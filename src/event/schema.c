@@ -278,6 +278,8 @@ static void find_probe_fields(struct event_layout *layout)
 		{ "vm_end", &probe->vm_end, false },
 		{ "nents", &probe->nents, false },
 		{ "seen", &probe->seen, false },
+		{ "map", &probe->map, false },
+		{ "list", &probe->list, false },
 		{ "provider_end", &probe->provider_end, true },
 	};
 
@@ -285,6 +287,8 @@ static void find_probe_fields(struct event_layout *layout)
 	layout->page_bytes = 4096;
 	if (!is_probe(layout->format))
 		return;
+	/* It may tell again what the free of a list told. */
+	layout->derives = layout->kind == KIND_FREE;
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		const struct event_field *field =
 			event_format_field(layout->format, wanted[i].name);

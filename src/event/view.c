@@ -186,8 +186,8 @@ static bool is_derived_from(const struct event_layout *layout, const struct even
 
 	if (!probe || !layout->derives)
 		return false;
-	return field == probe->provider_end || field == probe->vm_addr ||
-	       field == probe->vm_start || field == probe->vm_end ||
+	return field == probe->provider_end || field == probe->map || field == probe->list ||
+	       field == probe->vm_addr || field == probe->vm_start || field == probe->vm_end ||
 	       (probe->base &&
 		(field == probe->page || field == probe->base || field == probe->offset));
 }

@@ -103,7 +103,9 @@ static void print_ratio(double ratio, uint64_t succeeded, uint64_t failed, FILE 
 		fprintf(out, "\n%.1f %% of the %s maps that succeeded went directly (BUS_ADDR)",
 			ratio * 100, text_count(count, sizeof(count), succeeded));
 	else
-		fputs("\nno map succeeded", out);
+		fputs(succeeded ? "\nof which type the maps are is not known"
+				: "\nno map succeeded",
+		      out);
 	if (failed)
 		fprintf(out, "; %s refused", text_count(count, sizeof(count), failed));
 	fputc('\n', out);

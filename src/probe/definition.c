@@ -8,8 +8,8 @@
  *   {scatterlist.length#}      the same of the segment at hand, `#` entries further on
  *   PCI(x) DEV(x) ...   a name by a pointer, see `macros`
  *   #  %                outside of braces: number of the segment; number of segments
- *   BASE                where the kernel's array of pages begins; without a way to know
- *                       the field is left out
+ *   base=BASE map=MAP   where the kernel's array of pages and its map of memory begin;
+ *                       without a way to know the field is left out
  */
 #include <ctype.h>
 #include <inttypes.h>
@@ -226,14 +226,19 @@ static bool expand(struct expansion *to, const char *text, size_t length)
 	return true;
 }
 
+/* What the kernel at hand may have no way to fetch. */
+static bool expand_origin(struct expansion *to, const char *name, const char *from)
+{
+	return !from || put(to, " %s=%s:x64", name, from);
+}
+
 static bool expand_field(struct expansion *to, const char *field)
 {
-	const char *base = strstr(field, "=BASE");
-
-	if (!base)
-		return put(to, " ") && expand(to, field, strlen(field));
-	return !to->style->base ||
-	       put(to, " %.*s=%s:x64", (int)(base - field), field, to->style->base);
+	if (!strcmp(field, "base=BASE"))
+		return expand_origin(to, "base", to->style->base);
+	if (!strcmp(field, "map=MAP"))
+		return expand_origin(to, "map", to->style->map);
+	return put(to, " ") && expand(to, field, strlen(field));
 }
 
 /* "f64:GROUP/EVENT FUNCTION%return" */

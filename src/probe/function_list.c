@@ -68,7 +68,8 @@ void function_list_scan(struct function_list *list, const char *text, unsigned i
 /* kallsyms lists data only with CONFIG_KALLSYMS_ALL. */
 static void look_for_data(struct function_list *list, const char *symbols)
 {
-	list->has_page_base = strstr(symbols, " vmemmap_base\n") != NULL;
+	list->has_page_base = strstr(symbols, " vmemmap_base\n") &&
+			      strstr(symbols, " page_offset_base\n");
 	list->has_data = strstr(symbols, " init_task\n") != NULL;
 }
 

@@ -94,16 +94,20 @@ static int find_style(struct probe_source *probe, struct p2p_error *err)
 			     "tracefs)");
 }
 
-/* Where the array of pages begins: a variable where it moves, else (x86-64) a constant. */
-static const char *page_base(const struct function_list *functions)
+/* Where the array of pages and the map of memory begin: variables where they move, else
+ * (x86-64) constants. */
+static void find_origins(struct probe_style *style, const struct function_list *functions)
 {
-	if (functions->has_page_base)
-		return "@vmemmap_base";
+	if (functions->has_page_base) {
+		style->base = "@vmemmap_base";
+		style->map = "@page_offset_base";
+	}
 #ifdef __x86_64__
-	if (functions->has_data)
-		return "\\0xffffea0000000000";
+	else if (functions->has_data) {
+		style->base = "\\0xffffea0000000000";
+		style->map = "\\0xffff888000000000";
+	}
 #endif
-	return NULL;
 }
 
 static int examine(struct probe_source *probe, const struct tracefs *tracefs,
@@ -121,7 +125,7 @@ static int examine(struct probe_source *probe, const struct tracefs *tracefs,
 		return -1;
 	probe->style.segments = options->segments ? (unsigned int)options->segments
 						  : SEGMENTS_DEFAULT;
-	probe->style.base = page_base(&probe->functions);
+	find_origins(&probe->style, &probe->functions);
 	/* The name of the group holds as many digits that nobody else has. */
 	if (probe->style.letter == 'p')
 		snprintf(probe->name_end, sizeof(probe->name_end), "%s",
@@ -183,6 +187,8 @@ static bool is_expected(const struct probe_source *probe, enum observation what)
 	case SEE_UNMAP_IOMMU:
 	case SEE_UNMAP_IOMMU_REST:
 		return !function_list_has(&probe->functions, "iommu_dma_map_sg");
+	case SEE_FREE_LIST:
+		return !function_list_has(&probe->functions, "pci_p2pmem_free_sgl");
 	default:
 		return false;
 	}

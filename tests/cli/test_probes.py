@@ -18,7 +18,7 @@ import test_truth
 FIXTURES = os.path.join(captured.ROOT, "tests/fixtures/probe")
 SHOW = os.path.join(captured.BUILD, "tests/lib/show_probes")
 COMMON = ["pci_alloc_p2pmem", "pci_free_p2pmem", "p2pmem_alloc_mmap", "vm_insert_page",
-          "p2pdma_page_free", "calc_map_type_and_dist", "dma_direct_unmap_sg"]
+          "p2pdma_page_free", "calc_map_type_and_dist", "dma_direct_unmap_sg", "pci_p2pmem_free_sgl"]
 OLD = [*COMMON, "pci_p2pdma_map_segment", "iommu_dma_unmap_sg"]
 NEW = [*COMMON, "p2pdma_folio_free", "__pci_p2pdma_update_state"]
 

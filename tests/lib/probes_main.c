@@ -51,7 +51,7 @@ static void show(enum observation what, struct kernel_types *types, const struct
 
 int main(int argc, char **argv)
 {
-	struct probe_style style = { 'f', true, false, 1, NULL, "g" };
+	struct probe_style style = { .letter = 'f', .return_args = true, .segments = 1, .group = "g" };
 	struct kernel_types types;
 	struct p2p_error err;
 	struct names functions;
