@@ -221,7 +221,7 @@ static bool fits(const struct recipe *recipe, struct kernel_types *types, bool r
 		 can_follow follow, const void *context, char *why, size_t room)
 {
 	static const struct probe_style trial = { .letter = 'f', .segments = 1, .group = "g" };
-	struct definition unused;
+	struct definition unused = { .name = "" };
 	char missing[128];
 
 	if (!follow(context, recipe->function) ||
@@ -263,7 +263,7 @@ const struct recipe *recipe_choose(enum observation observation, struct kernel_t
 void recipes_look_up_all(struct kernel_types *types)
 {
 	static const struct probe_style style = { .letter = 'f', .segments = 1, .group = "g" };
-	struct definition unused;
+	struct definition unused = { .name = "" };
 	char missing[128];
 	int64_t bytes;
 

@@ -139,7 +139,7 @@ static int define(struct source *source, const struct recipe *recipe, unsigned i
 		  struct p2p_error *err)
 {
 	struct probe_source *probe = source->probe;
-	struct definition definition;
+	struct definition definition = { .name = "" };
 	char missing[128], name[64], *line;
 	const char *rest;
 	int result;

@@ -24,14 +24,15 @@ static struct kernel_fact *find(const struct kernel_types *types, const char *ke
 static const struct kernel_fact *keep(struct kernel_types *types, const char *key, int64_t value,
 				      bool known)
 {
-	char *copy = strdup(key);
-	struct kernel_fact *fact = copy ? ROWS_ADD(types->facts, types->fact_count) : NULL;
+	struct kernel_fact *fact = ROWS_ADD(types->facts, types->fact_count);
 
-	if (fact)
-		*fact = (struct kernel_fact){ copy, value, known };
-	else
-		free(copy);
-	return fact;
+	if (!fact)
+		return NULL;
+	*fact = (struct kernel_fact){ strdup(key), value, known };
+	if (fact->key)
+		return fact;
+	types->fact_count--;
+	return NULL;
 }
 
 bool kernel_types_get(struct kernel_types *types, const char *key, int64_t *value)

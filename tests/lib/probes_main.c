@@ -31,7 +31,7 @@ static bool has(const void *context, const char *function)
 static void show(enum observation what, struct kernel_types *types, const struct probe_style *style,
 		 const struct names *functions)
 {
-	struct definition definition;
+	struct definition definition = { .name = "" };
 	char why[200];
 	const struct recipe *recipe =
 		recipe_choose(what, types, style->return_args, has, functions, why, sizeof(why));
@@ -51,7 +51,9 @@ static void show(enum observation what, struct kernel_types *types, const struct
 
 int main(int argc, char **argv)
 {
-	struct probe_style style = { .letter = 'f', .return_args = true, .segments = 1, .group = "g" };
+	struct probe_style style = {
+		.letter = 'f', .return_args = true, .segments = 1, .group = "g"
+	};
 	struct kernel_types types;
 	struct p2p_error err;
 	struct names functions;

@@ -31,15 +31,20 @@ MODULE_PARM_DESC(lists, "how many lists are mapped and unmapped");
 module_param(segments, uint, 0444);
 MODULE_PARM_DESC(segments, "peer segments of a list; a page of RAM stands before each");
 
+static bool ram_alone;
+module_param(ram_alone, bool, 0444);
+MODULE_PARM_DESC(ram_alone, "lists of RAM alone");
+
 static bool layers;
 module_param(layers, bool, 0444);
 
 /* What was done. */
-static unsigned long mapped, refused, allocs, alloc_bytes;
+static unsigned long mapped, refused, allocs, alloc_bytes, map_ns;
 module_param(mapped, ulong, 0444);
 module_param(refused, ulong, 0444);
 module_param(allocs, ulong, 0444);
 module_param(alloc_bytes, ulong, 0444);
+module_param(map_ns, ulong, 0444); /* for all maps and unmaps of lists */
 
 static struct dentry *folder;
 
@@ -92,11 +97,12 @@ static int map_mixed(struct pci_dev *from, struct pci_dev *to)
 		goto out;
 	for_each_sg(table.sgl, segment, 2 * segments, i)
 	{
-		if (i % 2)
+		if (i % 2 && !ram_alone)
 			sg_set_buf(segment, peer + (i - 1) * PAGE_SIZE, PAGE_SIZE);
 		else
 			sg_set_buf(segment, ram, PAGE_SIZE);
 	}
+	map_ns = ktime_get_ns();
 	for (l = 0; l < lists; l++) {
 		ret = dma_map_sgtable(&to->dev, &table, DMA_TO_DEVICE, 0);
 		if (ret == -EREMOTEIO) {
@@ -109,6 +115,7 @@ static int map_mixed(struct pci_dev *from, struct pci_dev *to)
 		mapped += segments;
 		dma_unmap_sgtable(&to->dev, &table, DMA_TO_DEVICE, 0);
 	}
+	map_ns = ktime_get_ns() - map_ns;
 	sg_free_table(&table);
 out:
 	if (peer)

@@ -34,6 +34,8 @@ class Machine:
     # stale copy of code that was patched while another CPU was in it: the guest dies of
     # "Oops: int3" when hooks come and go under traffic, whoever makes them.
     one_thread: bool = False
+    # The guest's clocks count instructions, one a nanosecond: emulation only.
+    icount: bool = False
     kernel_options: str = ""
     devices: tuple = ()  # further QEMU arguments
 
@@ -61,7 +63,7 @@ def command(machine, kernel, initramfs, results, scratch, accelerator, console):
     """The QEMU command line; `scratch` takes the drives' images, `console` the serial line."""
     if accelerator == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
         raise LabError("no access to /dev/kvm; without --kvm the lab emulates")
-    speed = f"tcg,thread={'single' if machine.one_thread else 'multi'}" if accelerator == "tcg" else "kvm"
+    speed = f"tcg,thread={'single' if machine.one_thread or machine.icount else 'multi'}" if accelerator == "tcg" else "kvm"
     debug = kernel.flavour.debug
     # Before every other device: what comes earlier is not behind it.  Intel's also with
     # an AMD CPU, where the kernel lets peer traffic through the host bridge.
@@ -82,4 +84,6 @@ def command(machine, kernel, initramfs, results, scratch, accelerator, console):
     arguments += _drive("far", scratch, "bus=portB")
     arguments += _drive("twin16", scratch, "bus=portC,addr=0.0,multifunction=on", ",cmb_size_mb=16")
     arguments += _drive("twin", scratch, "bus=portC,addr=0.1")
+    if machine.icount:
+        arguments += ["-icount", "shift=0,sleep=off"]
     return [*arguments, *machine.devices]
