@@ -122,7 +122,8 @@ static void draw_line(const struct ui_state *ui, struct ui_grid *grid)
 	x += ui_put_from(grid, x, y, room, STYLE_PROMPT, ui->line, skip > 0 ? skip : 0);
 	ui_put(grid, x, y, 1, STYLE_PROMPT | STYLE_SELECTED, " ");
 	if (ui->width - x > 44)
-		ui_put(grid, ui->width - 28, y, 28, STYLE_PROMPT, "Enter: done   Esc: leave it");
+		ui_put_cut(grid, ui->width - 40, y, 39, STYLE_PROMPT,
+			   *ui->message ? ui->message : "Enter: done   Esc: leave it");
 }
 
 static void draw_keys(const struct ui_state *ui, struct ui_grid *grid)

@@ -117,7 +117,7 @@ static int take_picture_if_due(struct screen *screen, struct p2p_error *err)
 
 static void draw(struct screen *screen)
 {
-	if (!screen->changed)
+	if (!screen->changed || !ui_terminal_ready())
 		return;
 	if (ui_draw(&screen->ui, &screen->shot, &screen->grid))
 		ui_terminal_put(&screen->grid);

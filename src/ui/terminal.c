@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/time.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "p2ptrace/text.h"
@@ -123,14 +128,73 @@ int ui_terminal_open(bool *utf8, struct p2p_error *err)
 	return 0;
 }
 
+/* ---- a terminal that takes nothing ---- */
+
+bool ui_terminal_ready(void)
+{
+	struct pollfd output = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&output, 1, 0) == 1 && output.revents & POLLOUT;
+}
+
+/* Nobody may be there to type the Ctrl-Q that a Ctrl-S waits for ("on" goes on only after
+ * what "off" stopped, whatever else did), or to read at all. */
+static void make_way(void)
+{
+	tcflow(STDOUT_FILENO, TCOOFF);
+	tcflow(STDOUT_FILENO, TCOON);
+	if (!ui_terminal_ready())
+		tcflush(STDOUT_FILENO, TCOFLUSH);
+}
+
+static volatile sig_atomic_t ending;
+
+/* A write may hang, while signals wait to be read by who writes. */
+static void look_for_ends(int number)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	int saved = errno;
+	sigset_t pending;
+
+	(void)number;
+	sigpending(&pending);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (ending || sigismember(&pending, ends[i])) {
+			make_way();
+			break;
+		}
+	errno = saved;
+}
+
+/* Whatever `write` puts out is not what an end waits for. */
+static void put_out(int (*write)(void))
+{
+	static const struct itimerval often = { { 0, 200000 }, { 0, 200000 } }, never;
+	struct sigaction look = { .sa_handler = look_for_ends }, before;
+	sigset_t alarm, usual;
+
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	sigaction(SIGALRM, &look, &before);
+	sigprocmask(SIG_UNBLOCK, &alarm, &usual);
+	setitimer(ITIMER_REAL, &often, NULL);
+	write();
+	setitimer(ITIMER_REAL, &never, NULL);
+	sigprocmask(SIG_SETMASK, &usual, NULL);
+	sigaction(SIGALRM, &before, NULL);
+}
+
 void ui_terminal_close(void)
 {
 	if (!screen)
 		return;
+	ending = 1;
+	make_way();
 	curs_set(1);
-	endwin();
+	put_out(endwin);
 	delscreen(screen);
 	screen = NULL;
+	ending = 0;
 }
 
 void ui_terminal_size(int *width, int *height)
@@ -167,13 +231,18 @@ static void put_cell(const struct ui_cell *cell, int x, int y)
 		mvadd_wch(y, x, &whole);
 }
 
+static int refresh_all(void)
+{
+	return refresh();
+}
+
 void ui_terminal_put(const struct ui_grid *grid)
 {
 	for (int y = 0; y < grid->height && y < LINES; y++)
 		for (int x = 0; x < grid->width && x < COLS; x++)
 			if (ui_cell_at(grid, x, y)->character)
 				put_cell(ui_cell_at(grid, x, y), x, y);
-	refresh();
+	put_out(refresh_all);
 }
 
 /* ---- keys ---- */
@@ -223,6 +292,11 @@ int ui_terminal_open(bool *utf8, struct p2p_error *err)
 
 void ui_terminal_close(void)
 {
+}
+
+bool ui_terminal_ready(void)
+{
+	return false;
 }
 
 void ui_terminal_size(int *width, int *height)

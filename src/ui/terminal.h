@@ -17,6 +17,9 @@ void ui_terminal_close(void);
 void ui_terminal_size(int *width, int *height);
 /* The program's idea of its size follows; before something of that size is put. */
 void ui_terminal_resize(int width, int height);
+/* Whether it takes something: not while Ctrl-S or a stalled connection holds it, which
+ * must not hold the program as well. */
+bool ui_terminal_ready(void);
 void ui_terminal_put(const struct ui_grid *grid);
 /* What is there is not what was put. */
 void ui_terminal_redraw(void);

@@ -3,13 +3,18 @@
 read; against the rig's truth and `report`."""
 
 import contextlib
+import fcntl
 import importlib.machinery
 import importlib.util
 import os
+import platform
+import pty
 import re
 import signal
+import struct
 import subprocess
 import tempfile
+import termios
 import unittest
 
 import rig
@@ -383,6 +388,52 @@ class Live(unittest.TestCase):
                     os.kill(pid, number)
                     self.assertEqual(terminal.wait_ended(), 0)
                     self.assertEqual(self.instances(pid), [])
+
+    def test_a_terminal_that_takes_nothing(self):
+        """Ctrl-S stops the terminal, not the counting, and not the end."""
+        with rig.Group("--type-names") as group, contextlib.ExitStack() as stack:
+            terminal = self.open(stack, group, 80, 24)
+            pid = terminal.pid()
+            terminal.keys("C-s")
+            rig.run("--events", 1000)
+            tmux.time.sleep(0.6)  # pictures are due
+            self.assertNotIn("Seen 1,000", terminal.text())
+            terminal.keys("C-q")
+            terminal.wait_for("Seen 1,000")
+            terminal.keys("C-s")
+            tmux.time.sleep(0.4)
+            os.kill(pid, signal.SIGTERM)
+            self.assertEqual(terminal.wait_ended(), 0)
+            self.assertEqual(self.instances(pid), [])
+
+    @unittest.skipUnless(platform.machine() == "x86_64", "knows the number of write(2) there")
+    def test_a_terminal_that_nobody_reads(self):
+        """Its buffer is full in the middle of a picture: signals end it all the same."""
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 100, 300, 0, 0))
+        with rig.Group("--type-names") as group:
+            process = subprocess.Popen(
+                [rig.P2PTRACE, "live", "--system", group.name, "-d", "0.1"], stdin=slave,
+                stdout=slave, stderr=slave, env=dict(os.environ, TERM="screen"))
+            os.close(slave)
+            try:
+                os.write(master, b"5")  # new events all over the screen, every time
+                tmux.wait_until(lambda: self.instances(process.pid), lambda: "it traces")
+                tmux.wait_until(lambda: rig.run("--events", 2000) and self.writes(process.pid),
+                                lambda: "it hangs in a write")
+                process.send_signal(signal.SIGTERM)
+                self.assertEqual(process.wait(timeout=20), 0)
+                self.assertEqual(self.instances(process.pid), [])
+            finally:
+                process.kill()
+                process.wait()
+
+    @staticmethod
+    def writes(pid):
+        """Whether it waits in write(1, ...)."""
+        with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
+            return file.read().split()[:2] == ["1", "0x1"]
 
     def test_a_terminal_that_goes_away(self):
         deaf = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"]  # nobody tells it but the terminal

@@ -414,9 +414,10 @@ static void test_nothing_seen(void **state)
 
 static void test_counters_only(void **state)
 {
-	const char *notes[] = { "no events, only counters: see 'p2ptrace doctor'",
-				"a long note that has to be broken into lines because it does not "
-				"fit into one of them, and goes on for a while, and goes on",
+	static const char long_note[] =
+		"a long note that has to be broken into lines because it does not fit into one of "
+		"them, and goes on for a while, and goes on";
+	const char *notes[] = { "no events, only counters: see 'p2ptrace doctor'", long_note,
 				"a\nb\nc", "no room for this" };
 	struct live_counter counter = {
 		.layer = "debugfs", .name = "total_mappings", .value = 5, .per_s = 2
@@ -622,6 +623,7 @@ static void test_search(void **state)
 	expect_row(selected(), "0000:2a:00.0");
 	press('/');
 	type("no such thing");
+	expect_row(23, "nothing has 'no such thing'");
 	press(UI_KEY_ENTER);
 	press('n');
 	expect_row(23, "nothing has 'no such thing'");
