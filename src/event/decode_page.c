@@ -195,11 +195,12 @@ take_derived(struct lane_work *work, const struct event_layout *layout, struct p
 	return !derived.left_out && !is_told_again(work, layout, record);
 }
 
-/* One of the five events becomes a record and its place in time; false: it does not. */
+/* One of the five events becomes a record and its place in time; false: it does not.
+ * `special`: there are filters or stacks. */
 static inline __attribute__((always_inline)) bool
 decode_p2p(struct lane_work *work, const struct event_layout *layout, struct page_form form,
-	   bool extra, const unsigned char *data, uint32_t length, struct p2p_record *record,
-	   struct p2p_order *place)
+	   bool extra, bool special, const unsigned char *data, uint32_t length,
+	   struct p2p_record *record, struct p2p_order *place)
 {
 	struct extras extras = { 0 };
 	const struct cached_path *found =
@@ -214,8 +215,7 @@ decode_p2p(struct lane_work *work, const struct event_layout *layout, struct pag
 	record->cpu = (uint16_t)work->cpu;
 	place->index = found->shard;
 	place->hash = key_hash(found->device, record->addr);
-	return __builtin_expect(!work->special, 1) ||
-	       take_special(work, found, layout, record, data);
+	return !special || take_special(work, found, layout, record, data);
 }
 
 /* Deeper than the kernel's stack traces go. */
@@ -277,13 +277,18 @@ static void add_loss(struct lane_work *work, uint64_t stamp, uint64_t count)
 }
 
 /* A record that is none of ours, or too short for what it is. */
-static __attribute__((noinline)) void decode_other(struct lane_work *work,
-						   const struct event_layout *layout,
+static __attribute__((noinline)) void decode_other(struct lane_work *work, struct page_form form,
 						   const unsigned char *data, uint32_t length,
 						   uint64_t stamp)
 {
 	struct slice *slice = work->slice;
+	const struct event_layout *layout;
 
+	if (length < 4) {
+		slice->damaged++;
+		return;
+	}
+	layout = work->decoder->schema->by_id[page_u16(form, data)];
 	if (!layout || layout->kind >= KIND_P2P_COUNT)
 		slice->other++;
 	if (layout && length < layout->min_length)
@@ -308,7 +313,8 @@ static inline enum side side_of(const struct page_limits *limits, const struct s
 		       : SIDE_INSIDE;
 }
 
-/* The layout of a record, if it is one of the five events and long enough. */
+/* The layout of a record, if it is one of the five events and long enough: what is too
+ * short to have an id is too short for all of them. */
 static inline const struct event_layout *p2p_layout(const struct schema *schema,
 						    struct page_form form,
 						    const unsigned char *data, uint32_t length)
@@ -320,10 +326,9 @@ static inline const struct event_layout *p2p_layout(const struct schema *schema,
 
 /* The records of a page from where the walk stands; true when it stopped at a border,
  * standing before the record behind it. */
-static inline __attribute__((always_inline)) bool decode_records(struct lane_work *work,
-								 struct page_form form,
-								 struct page_walk *from,
-								 struct page_limits *limits)
+static inline __attribute__((always_inline)) bool
+decode_records(struct lane_work *work, struct page_form form, struct page_walk *from,
+	       struct page_limits *limits, bool special)
 {
 	struct slice *slice = work->slice;
 	const struct schema *schema = work->decoder->schema;
@@ -346,21 +351,17 @@ static inline __attribute__((always_inline)) bool decode_records(struct lane_wor
 			if (side == SIDE_OUTSIDE)
 				continue;
 		}
-		if (__builtin_expect(length < 4, 0)) {
-			slice->damaged++;
-			continue;
-		}
 		layout = p2p_layout(schema, form, data, length);
 		if (__builtin_expect(!layout, 0)) {
 			slice->record_count = index;
-			decode_other(work, schema->by_id[page_u16(form, data)], data, length,
-				     walk.stamp);
+			decode_other(work, form, data, length, walk.stamp);
 			continue;
 		}
 		place->stamp = walk.stamp;
-		good = layout->extras
-			       ? decode_p2p(work, layout, form, true, data, length, record, place)
-			       : decode_p2p(work, layout, form, false, data, length, record, place);
+		good = layout->extras ? decode_p2p(work, layout, form, true, special, data, length,
+						   record, place)
+				      : decode_p2p(work, layout, form, false, special, data, length,
+						   record, place);
 		index += good;
 		record += good;
 		place += good;
@@ -384,10 +385,10 @@ bool decode_page(struct lane_work *work, struct lane_stream *stream, struct page
 		work->stack_due = 0;
 	}
 	if (!native)
-		return decode_records(work, form, walk, limits);
-	if (limits->skip || limits->stop || limits->filter)
-		return decode_records(work, PAGE_FORM_NATIVE, walk, limits);
-	return decode_records(work, PAGE_FORM_NATIVE, walk, NULL);
+		return decode_records(work, form, walk, limits, work->special);
+	if (limits->skip || limits->stop || limits->filter || work->special)
+		return decode_records(work, PAGE_FORM_NATIVE, walk, limits, work->special);
+	return decode_records(work, PAGE_FORM_NATIVE, walk, NULL, false);
 }
 
 bool take_stack(struct lane_work *work, struct page_walk *walk)

@@ -89,7 +89,7 @@ static inline struct cached_path *find_cached(const struct path_cache *cache,
 {
 	uint32_t mask = cache->slot_count - 1, at = hash_key(key) & mask;
 
-	while (cache->slots[at].path && !same_key(&cache->slots[at].key, key))
+	while (!same_key(&cache->slots[at].key, key) && cache->slots[at].path)
 		at = (at + 1) & mask;
 	return &cache->slots[at];
 }
