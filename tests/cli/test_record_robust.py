@@ -51,7 +51,7 @@ class RobustTest(unittest.TestCase):
     def await_running(self, processes):
         """Until all of them record; fails when one does not."""
         pids = {process.pid for process in processes}
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + 240
         while running_instances(pids, self.group) < len(processes):
             self.assertLess(time.monotonic(), limit)
             for process in processes:
