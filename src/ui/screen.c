@@ -107,7 +107,8 @@ static int take_picture_if_due(struct screen *screen, struct p2p_error *err)
 {
 	uint64_t now = live_now_ns();
 
-	if (now < screen->next)
+	/* Behind the last picture comes none: its rates are those of the end. */
+	if (now < screen->next || screen->shot.head.ended)
 		return 0;
 	screen->next += screen->interval;
 	if (screen->next <= now) /* could not keep up */
@@ -191,7 +192,8 @@ static int fulfil(struct screen *screen, struct p2p_error *err)
 		break;
 	}
 	screen->ui.wish = WISH_NONE;
-	if (screen->was_paused && !screen->ui.paused && take_picture(screen, err))
+	if (screen->was_paused && !screen->ui.paused && !screen->shot.head.ended &&
+	    take_picture(screen, err))
 		return -1;
 	screen->was_paused = screen->ui.paused;
 	return 0;
