@@ -5,8 +5,9 @@
     tests/run.py [-b BUILD] [-t SECONDS] [-v] [NAME...]
 
 A NAME picks the test files whose name contains it (test_rig), or single tests
-(test_rig.Faults.test_overlaps).  One line for each file, each failure and each skipped
-test with its reason; failures with their output.  The last line is exactly
+(test_rig.Faults.test_overlaps).  Files that use this machine's tracefs run one after the other, and
+beside them, where there is more than one CPU, the others.  One line for each file, each
+failure and each skipped test with its reason; failures with their output.  The last line is exactly
 "N passed, N failed, N skipped"; exit status 1 on any failure.
 
 Tests find what they need in the environment: P2PTRACE (the program), BUILD (the build
@@ -22,11 +23,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TRACING = "/sys/kernel/tracing"
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+RUNNING = set()  # the test files' processes, to be ended on ^C
 
 
 class Result:
@@ -59,12 +62,14 @@ def run_limited(command, limit, environment):
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
                                    stdout=output, stderr=subprocess.STDOUT,
                                    start_new_session=True)
+        RUNNING.add(process)
         try:
             status, late = process.wait(timeout=limit), False
         except subprocess.TimeoutExpired:
             status, late = None, True
         finally:
             end_group(process)
+            RUNNING.discard(process)
         output.seek(0)
         return status, output.read().decode("utf-8", "backslashreplace"), late
 
@@ -233,6 +238,14 @@ def files(settings):
         yield name, path, lambda p, names: run_cli(p, names, settings)
 
 
+def uses_tracefs(path):
+    """Whether tests of this file see, and are seen by, other users of tracefs."""
+    if not path.endswith(".py"):
+        return False
+    with open(path, encoding="utf-8") as file:
+        return re.search(r"\b(rig|tracefs|TRACING)\b", file.read()) is not None
+
+
 def chosen(name, wanted):
     """None: not this file; else the single tests of it that were asked for ([]: all)."""
     if not wanted:
@@ -266,6 +279,8 @@ def parse_arguments():
     parser.add_argument("--cli", default=os.path.join(ROOT, "tests/cli"),
                         help="where the test_*.py are")
     parser.add_argument("-t", "--limit", type=int, default=300, help="seconds for one test file")
+    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count(),
+                        help="1: one file after the other")
     parser.add_argument("-v", "--verbose", action="store_true", help="a line for passed tests too")
     parser.add_argument("--without", action="append", default=[], metavar="FILE",
                         help="leave out this test file")
@@ -279,15 +294,35 @@ def main():
     sys.stdout.reconfigure(errors="backslashreplace")
     mount_tracefs()
     clean_stale(settings)
-    everything = []
+    everything, lock = [], threading.Lock()
+
+    def work(queue):
+        while queue:
+            name, path, run, single = queue.pop(0)
+            started = time.monotonic()
+            results = run(path, single)
+            with lock:
+                show(name, results, time.monotonic() - started, arguments.verbose)
+                everything.extend(results)
+
+    queues = [], []
     for name, path, run in files(settings):
         single = chosen(name, arguments.names)
-        if single is None or name in arguments.without:
-            continue
-        started = time.monotonic()
-        results = run(path, single)
-        show(name, results, time.monotonic() - started, arguments.verbose)
-        everything += results
+        if single is not None and name not in arguments.without:
+            queue = queues[arguments.jobs > 1 and uses_tracefs(path)]
+            queue.append((name, path, run, single))
+    workers = [threading.Thread(target=work, args=[queue]) for queue in queues]
+    for worker in workers:
+        worker.start()
+    try:
+        for worker in workers:
+            worker.join()
+    except KeyboardInterrupt:
+        for queue in queues:
+            queue.clear()
+        for process in list(RUNNING):
+            end_group(process)
+        raise
     if not everything:
         everything.append(Result("tests", FAILED))
         print("FAILED  no test of this name, or nothing is built in", settings.build)
