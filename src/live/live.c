@@ -83,7 +83,7 @@ void live_close(struct live *live)
 		return;
 	kernel_close(live);
 	replay_close(live);
-	leaks_free(&live->leaks);
+	judgement_free(&live->judgement);
 	engine_close(&live->engine);
 	keep_close(&live->keep);
 	machine_close(&live->machine);

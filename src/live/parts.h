@@ -9,6 +9,7 @@
  *   engine.c    a slice -> the analysis, seconds, latest events; bounds
  *   who.c       names, processes and who still lives, of the running system
  *   describe.c  what a recording says of itself: to read it, and to write one
+ *   judge.c     verdicts on what is outstanding, findings
  *   machine.c   topology and counters of the machine
  *   snapshot.c  the picture; its rows in rows.c, rows_beside.c and matrix.c, their columns in
  *               columns.c
@@ -151,6 +152,24 @@ int machine_read_counters(struct live *live, struct p2p_error *err);
 void machine_close(struct live_machine *machine);
 bool machine_has_counters(const struct live_machine *machine);
 
+/* ---- judge.c ---- */
+
+struct judgement {
+	bool made;
+	struct leaks leaks; /* the totals only */
+	struct leak *oldest; /* LIVE_LEAKS_MAX of them at most */
+	size_t oldest_count;
+	struct findings findings;
+	uint64_t stamp;
+	uint64_t at, cost; /* CLOCK_MONOTONIC, CPU time: ns */
+};
+
+/* Makes it anew, unless that was just done or costs too much. */
+int judge(struct live *live, const struct report *report, struct p2p_error *err);
+void judgement_free(struct judgement *judgement);
+/* False without memory. */
+bool judgement_copy(const struct live *live, struct live_snapshot *snapshot);
+
 /* ---- the whole ---- */
 
 /* Rows of the picture before, for rates. */
@@ -181,10 +200,7 @@ struct live {
 	uint64_t past_stamp, past_wall, past_events, past_maps, past_bytes, past_lost;
 	uint64_t past_direct, past_succeeded;
 	struct past_rows past_pairs, past_processes, past_pools;
-	/* Leaks are costly when much is outstanding: kept for some pictures. */
-	struct leaks leaks;
-	bool judged;
-	uint64_t judged_stamp, judged_at, judged_cost; /* CLOCK_MONOTONIC, CPU time, ns */
+	struct judgement judgement;
 };
 
 /* Waits for one of them; as poll(2), without EINTR. */

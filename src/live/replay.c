@@ -72,7 +72,7 @@ static void reach_end(struct live *live)
 	live->replay->at_end = live->ended = true;
 }
 
-/* One slice, if any is due: 1, else 0. */
+/* One slice, if any is due.  1: it was not all that is. */
 static int take_slice(struct live *live, uint64_t wanted, struct p2p_error *err)
 {
 	struct live_engine *engine = &live->engine;
@@ -86,9 +86,10 @@ static int take_slice(struct live *live, uint64_t wanted, struct p2p_error *err)
 	}
 	if (engine_take(engine, err))
 		return -1;
-	if (!span->last)
-		engine_advance(engine, span->until);
-	return 1;
+	if (span->last)
+		return 0;
+	engine_advance(engine, span->until);
+	return span->until < wanted;
 }
 
 int replay_pump(struct live *live, int timeout_ms, struct pollfd *wakers, size_t count,
@@ -98,18 +99,18 @@ int replay_pump(struct live *live, int timeout_ms, struct pollfd *wakers, size_t
 
 	for (;;) {
 		uint64_t wanted, step;
-		int taken;
+		int more;
 
 		now = live_now_ns();
 		wanted = wanted_stamp(live, now);
-		taken = take_slice(live, wanted, err);
-		if (taken < 0)
+		more = take_slice(live, wanted, err);
+		if (more < 0)
 			return -1;
 		if (live->replay->plan.done) {
 			reach_end(live);
 			return 0;
 		}
-		step = taken ? now : now + STEP_NS;
+		step = more ? now : now + STEP_NS;
 		if (live_wait(wakers, count, step < until ? step : until) || now >= until)
 			return 1;
 	}

@@ -13,9 +13,6 @@
 #include "p2ptrace/text.h"
 #include "parts.h"
 
-/* Judging what is outstanding takes at most this part of the time. */
-#define JUDGE_SHARE 50
-
 const char *texts_add(struct live_texts *texts, const char *text)
 {
 	char **row = text ? ROWS_ADD(texts->texts, texts->count) : NULL;
@@ -38,76 +35,6 @@ static uint64_t wall_now(void)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t cpu_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* ---- what is outstanding ---- */
-
-static int judge(struct live *live, struct p2p_error *err)
-{
-	uint64_t began = cpu_now(), now = live_now_ns();
-
-	if (live->judged && !live->ended && now - live->judged_at < live->judged_cost * JUDGE_SHARE)
-		return 0;
-	if (live->source == LIVE_KERNEL && who_lives(live, err))
-		return -1;
-	leaks_free(&live->leaks);
-	live->judged = false;
-	if (leaks_find(&live->leaks, live->engine.analysis, live->options.min_age, err))
-		return -1;
-	live->judged = true;
-	live->judged_at = now;
-	live->judged_stamp = live->engine.position;
-	live->judged_cost = cpu_now() - began;
-	return 0;
-}
-
-static int compare_age(const void *a, const void *b)
-{
-	const struct leak *const *left = a, *const *right = b;
-
-	if ((*left)->stamp != (*right)->stamp)
-		return (*left)->stamp < (*right)->stamp ? -1 : 1;
-	return *left < *right ? -1 : *left > *right;
-}
-
-static bool copy_leaks(struct live_snapshot *snapshot, const struct live *live)
-{
-	const struct leaks *leaks = &live->leaks;
-	const struct leak **order = calloc(leaks->count + 1, sizeof(*order));
-	size_t count = leaks->count < LIVE_LEAKS_MAX ? leaks->count : LIVE_LEAKS_MAX;
-	const char *from = NULL, *to = NULL;
-
-	snapshot->leaks = calloc(count + 1, sizeof(*snapshot->leaks));
-	if (!order || !snapshot->leaks) {
-		free(order);
-		return false;
-	}
-	for (size_t i = 0; i < leaks->count; i++)
-		order[i] = &leaks->items[i];
-	qsort(order, leaks->count, sizeof(*order), compare_age);
-	for (size_t i = 0; i < count; i++) {
-		struct leak *leak = &snapshot->leaks[snapshot->leak_count++];
-
-		*leak = *order[i];
-		/* Reasons repeat: neighbours share them. */
-		if (leak->why != from) {
-			from = leak->why;
-			to = texts_add(snapshot->own, from);
-		}
-		leak->why = to ? to : "";
-	}
-	free(order);
-	memcpy(snapshot->verdicts, leaks->totals, sizeof(snapshot->verdicts));
-	snapshot->judged = live->judged_stamp;
-	return true;
 }
 
 /* ---- the head ---- */
@@ -295,10 +222,10 @@ static int take_picture(struct live *live, struct live_snapshot *snapshot, struc
 	fill_history(snapshot, &live->engine);
 	if (live->machine.has_system && predictions_borrow(report, &live->machine.system, err))
 		return -1;
-	if (findings_make(&snapshot->findings, report, &live->leaks, err))
+	if (judge(live, report, err))
 		return -1;
 	if (rows_make(&maker) && events_make(&maker) && counters_make(&maker) &&
-	    matrix_make(&maker) && copy_leaks(snapshot, live) &&
+	    matrix_make(&maker) && judgement_copy(live, snapshot) &&
 	    note_caveats(snapshot, live->engine.analysis) && note_state(snapshot, live))
 		return 0;
 	return p2p_fail(err, "no memory for the picture");
@@ -314,8 +241,7 @@ static int picture_events(struct live *live, struct live_snapshot *snapshot, str
 		kernel_read_losses(live);
 	analysis->stop = live->engine.position > analysis->start ? live->engine.position
 								 : analysis->start;
-	if (analysis_settle(analysis, err) || judge(live, err) ||
-	    report_make(&report, analysis, err))
+	if (analysis_settle(analysis, err) || report_make(&report, analysis, err))
 		return -1;
 	result = take_picture(live, snapshot, &report, err);
 	report_free(&report);
