@@ -278,12 +278,13 @@ void tasks_write_names(const struct tasks *tasks, FILE *to)
 			fprintf(to, "%u %s\n", tasks->slots[i].tid, tasks->slots[i].name);
 }
 
+/* Not private_add(): there may be tens of thousands, every second. */
 void tasks_write_tgids(const struct tasks *tasks, FILE *to)
 {
 	for (size_t i = 0; i < tasks->room; i++)
 		if (tasks->slots[i].tid && tasks->slots[i].tgid)
-			private_add(to, PRIVATE_TGID, "%u %u", tasks->slots[i].tid,
-				    tasks->slots[i].tgid);
+			fprintf(to, "%s %u %u\n", private_key_names[PRIVATE_TGID],
+				tasks->slots[i].tid, tasks->slots[i].tgid);
 }
 
 void tasks_write_alive(const struct tasks *tasks, int64_t boot_offset, bool ns, FILE *to)

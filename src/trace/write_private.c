@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "p2ptrace/trace_write.h"
 
@@ -39,6 +40,10 @@ const char *const private_key_names[PRIVATE_KEYS] = {
 
 static void put_escaped(FILE *to, const char *value)
 {
+	if (!value[strcspn(value, "\\\n")]) {
+		fputs(value, to);
+		return;
+	}
 	for (; *value; value++) {
 		if (*value == '\\')
 			fputs("\\\\", to);
