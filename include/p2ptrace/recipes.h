@@ -29,9 +29,7 @@ enum observation {
 	SEE_CALCULATION,
 	SEE_MAP,
 	SEE_UNMAP,
-	SEE_UNMAP_REST, /* segments that are not looked at: their number only */
 	SEE_UNMAP_IOMMU,
-	SEE_UNMAP_IOMMU_REST,
 	OBSERVATIONS,
 };
 

@@ -72,7 +72,7 @@ struct text_place {
  *   list: a free of what one that follows may tell again (pci_p2pmem_free_sgl)
  *   vm_addr, vm_start, vm_end: a page's place in a program's area: the first page stands
  *     for all of it, the others are left out
- *   nents, seen: of so many segments only so many were looked at: the others are lost
+ *   nents, seen: of so many segments only the first so many are looked at: others are lost
  *   provider_end: the provider, where `provider` is no device's name
  */
 struct probe_fields {
@@ -85,7 +85,7 @@ struct derived {
 	bool has_addr, has_size;
 	bool is_physical; /* addr is; else it only tells pages apart */
 	bool left_out; /* stands for nothing of its own */
-	uint64_t unseen; /* segments that were not looked at: left out, lost */
+	uint64_t unseen; /* segments behind it that were not looked at: lost */
 };
 
 struct event_layout {

@@ -288,8 +288,7 @@ static void print_unseen(struct stream *stream, struct line *line)
 	line->event = "lost";
 	line->lost = stream->view.unseen;
 	line->view = NULL;
-	if (line->lost)
-		print_line(stream, line);
+	print_line(stream, line);
 }
 
 static void take_event(struct stream *stream, const struct merged *merged)
@@ -308,10 +307,8 @@ static void take_event(struct stream *stream, const struct merged *merged)
 		analysis->damaged++;
 		return;
 	}
-	if (stream->view.left_out) {
-		print_unseen(stream, &line);
+	if (stream->view.left_out)
 		return;
-	}
 	if (stream->view.kind == KIND_RENAME || stream->view.kind == KIND_EXIT)
 		note_process(stream, &line);
 	line.event = name_of(&stream->view);
@@ -320,6 +317,8 @@ static void take_event(struct stream *stream, const struct merged *merged)
 					 : analysis_comm(analysis, stream->view.tid, 0);
 	if (is_selected(stream, &line))
 		print_line(stream, &line);
+	if (stream->view.unseen)
+		print_unseen(stream, &line);
 }
 
 static void take_gap(struct stream *stream, const struct merged *merged)

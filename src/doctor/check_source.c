@@ -59,8 +59,6 @@ static bool matters(const struct function_list *functions, enum observation what
 	case SEE_UNMAP_IOMMU:
 		return function_list_has(functions, "iommu_dma_map_sg");
 	case SEE_FREE_LIST:
-	case SEE_UNMAP_REST:
-	case SEE_UNMAP_IOMMU_REST:
 		return false;
 	default:
 		return true;

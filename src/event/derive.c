@@ -88,6 +88,5 @@ void schema_derive(const struct event_layout *layout, const unsigned char *bytes
 		uint64_t all = number(&record, probe->nents), seen = number(&record, probe->seen);
 
 		derived->unseen = all > seen ? all - seen : 0;
-		derived->left_out = true;
 	}
 }

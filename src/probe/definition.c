@@ -7,7 +7,8 @@
  *   {page.pgmap|folio.pgmap}   the first of these that the kernel has
  *   {scatterlist.length#}      the same of the segment at hand, `#` entries further on
  *   PCI(x) DEV(x) ...   a name by a pointer, see `macros`
- *   #  %                outside of braces: number of the segment; number of segments
+ *   #                   outside of braces: number of the segment
+ *   last=SEGMENTS       at the last segment: seen=SEGMENTS
  *   base=BASE map=MAP   where the kernel's array of pages and its map of memory begin;
  *                       without a way to know the field is left out
  */
@@ -214,8 +215,8 @@ static bool expand(struct expansion *to, const char *text, size_t length)
 		} else if (*text == '{') {
 			good = expand_sum(to, text + 1);
 			text = strchr(text, '}') + 1;
-		} else if (*text == '#' || *text == '%') {
-			good = put(to, "%u", *text == '#' ? to->segment : to->style->segments);
+		} else if (*text == '#') {
+			good = put(to, "%u", to->segment);
 			text++;
 		} else {
 			good = put(to, "%c", *text++);
@@ -238,6 +239,10 @@ static bool expand_field(struct expansion *to, const char *field)
 		return expand_origin(to, "base", to->style->base);
 	if (!strcmp(field, "map=MAP"))
 		return expand_origin(to, "map", to->style->map);
+	/* With the last segment that is looked at: how many are. */
+	if (!strcmp(field, "last=SEGMENTS"))
+		return to->segment + 1 < to->style->segments ||
+		       put(to, " seen=\\%u:u32", to->style->segments);
 	return put(to, " ") && expand(to, field, strlen(field));
 }
 

@@ -14,9 +14,7 @@ const char *const observation_names[OBSERVATIONS] = {
 	[SEE_CALCULATION] = "type calculations",
 	[SEE_MAP] = "maps",
 	[SEE_UNMAP] = "unmaps",
-	[SEE_UNMAP_REST] = "unmaps of further segments",
 	[SEE_UNMAP_IOMMU] = "unmaps behind an IOMMU",
-	[SEE_UNMAP_IOMMU_REST] = "unmaps of further segments behind an IOMMU",
 };
 
 /* A device's name among others: what is read at a page of RAM is no such text. */
@@ -32,27 +30,18 @@ const char *const observation_names[OBSERVATIONS] = {
 		"offset={scatterlist.offset#}(" list "):u32",           \
 		"size={scatterlist.length#}(" list "):u32", "base=BASE"
 
-#define UNMAP_ROW(see, after, called, list)                                                      \
-	{                                                                                        \
-		.observation = see, .kind = KIND_UNMAP, .suffix = after, .function = called,     \
-		.each_segment = true, .beside = "pci_p2pdma_map_segment", .era = "6.0 - 6.15",   \
-		.yields = "client, provider, page, bytes, dma_addr of the first segments",       \
-		.fields = { "client=DEV($dev)", SEGMENT(list),                                   \
-			    "dma_addr={scatterlist.dma_address#}(" list "):x64", "dir=$dir:u32", \
-			    "nents=$nents:u32" },                                                \
-		.filter = "nents > # && " IS_PEER,                                               \
-	}
-
-#define REST_ROW(see, after, called, list)                                                   \
-	{                                                                                    \
-		.observation = see, .kind = KIND_UNMAP, .suffix = after, .function = called, \
-		.beside = "pci_p2pdma_map_segment", .era = "6.0 - 6.15",                     \
-		.yields = "how many segments stand behind those",                            \
-		.fields = { "client=DEV($dev)",                                              \
-			    "provider=PAGE({scatterlist.page_link}(" list "))",              \
-			    "provider_end=END({scatterlist.page_link}(" list "))",           \
-			    "nents=$nents:u32", "seen=\\%:u32" },                            \
-		.filter = "nents > % && " IS_PEER,                                           \
+#define UNMAP_ROW(see, after, called, list)                                                    \
+	{                                                                                      \
+		.observation = see, .kind = KIND_UNMAP, .suffix = after, .function = called,   \
+		.each_segment = true, .beside = "pci_p2pdma_map_segment", .era = "6.0 - 6.15", \
+		.yields = "client, provider, page, bytes, dma_addr of the first segments",     \
+		.fields = { "client=DEV($dev)",                                                \
+			    SEGMENT(list),                                                     \
+			    "dma_addr={scatterlist.dma_address#}(" list "):x64",               \
+			    "dir=$dir:u32",                                                    \
+			    "nents=$nents:u32",                                                \
+			    "last=SEGMENTS" },                                                 \
+		.filter = "nents > # && " IS_PEER,                                             \
 	}
 
 /*
@@ -210,9 +199,7 @@ const struct recipe recipes[] = {
 	  .fields = { "client=DEV($dev)", "provider=OWNER({pci_p2pdma_map_state.mem}($state))",
 		      "type={pci_p2pdma_map_state.map}($state):u32" } },
 	UNMAP_ROW(SEE_UNMAP, "_", "dma_direct_unmap_sg", "$sgl"),
-	REST_ROW(SEE_UNMAP_REST, "_more", "dma_direct_unmap_sg", "$sgl"),
 	UNMAP_ROW(SEE_UNMAP_IOMMU, "_iommu_", "iommu_dma_unmap_sg", "$sg"),
-	REST_ROW(SEE_UNMAP_IOMMU_REST, "_iommu_more", "iommu_dma_unmap_sg", "$sg"),
 };
 
 const size_t recipe_count = sizeof(recipes) / sizeof(recipes[0]);

@@ -185,7 +185,6 @@ static bool is_expected(const struct probe_source *probe, enum observation what)
 	case SEE_FREE_PROGRAM:
 		return !function_list_has(&probe->functions, "p2pmem_alloc_mmap");
 	case SEE_UNMAP_IOMMU:
-	case SEE_UNMAP_IOMMU_REST:
 		return !function_list_has(&probe->functions, "iommu_dma_map_sg");
 	case SEE_FREE_LIST:
 		return !function_list_has(&probe->functions, "pci_p2pmem_free_sgl");

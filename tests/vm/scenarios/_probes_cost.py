@@ -26,7 +26,7 @@ redefined() {{ # NAME GROUP SED-SCRIPT
 	sed -e "$3" -e "s/p2ptrace_[0-9a-f_]*/$2/" /tmp/definitions >/tmp/redefined
 	mkdir $TRACING/instances/$2
 	while read -r line; do
-		echo "$line" >>$TRACING/dynamic_events
+		printf "%s\n" "$line" >>$TRACING/dynamic_events
 		event=${{line%% *}}
 		event=${{event#*/}}
 		filter=$(cat "/tmp/filters/$event")
@@ -55,7 +55,8 @@ for segments in 1 4 8; do
 	record_stop
 done
 redefined kprobe-4 kcost 's/^f64:\([^ ]* [^% ]*\)%return/r64:\1/; s/^f:/p:/'
-redefined tprobe-4 tcost 's/^f:\([^ ]*\) dma_direct_unmap_sg/t:\1 dma_unmap_sg/'
+# Two of them on one tracepoint are refused (Linux 6.12): one segment.
+redefined tprobe-1 tcost '/unmap_[1-9]/d; s/^f:\([^ ]*\) dma_direct_unmap_sg/t:\1 dma_unmap_sg/'
 module_load counters=0
 record_start tracepoint.dat -S tracepoint
 mapping tracepoint

@@ -15,13 +15,13 @@ TIMEOUT = 180
 
 LISTS, SEGMENTS = 50, 5  # of the driver; a page of RAM stands before each segment
 
-# client, provider, distance, type on Intel, on AMD, behind an IOMMU
+# client, provider, distance, type on Intel, on AMD, behind an IOMMU; None: not there
 PAIRS = [
-    ("near64", "near64", 0, "BUS_ADDR", "BUS_ADDR", None),
-    ("near", "near64", 4, "BUS_ADDR", "BUS_ADDR", None),
-    ("twin", "twin16", 2, "BUS_ADDR", "BUS_ADDR", "THRU_HOST_BRIDGE"),
+    ("near64", "near64", 0, "BUS_ADDR", None, None),
+    ("near", "near64", 4, "BUS_ADDR", None, None),
+    ("twin", "twin16", 2, "BUS_ADDR", None, "THRU_HOST_BRIDGE"),
     ("far", "near64", 6, "NOT_SUPPORTED", "THRU_HOST_BRIDGE", "THRU_HOST_BRIDGE"),
-    ("far", "twin16", 4, "NOT_SUPPORTED", "THRU_HOST_BRIDGE", "THRU_HOST_BRIDGE"),
+    ("far", "twin16", 4, "NOT_SUPPORTED", None, "THRU_HOST_BRIDGE"),
 ]
 COLUMN = {"intel": 3, "amd": 4, "iommu": 5}
 
@@ -47,15 +47,17 @@ lists() {{ # NAME options
 	rmmod p2pclient
 	record_stop
 }}
-iommu=$(ls /sys/kernel/iommu_groups)
-test -n "$iommu" || pair near64 near64
-test -n "$iommu" || pair near near64
-pair twin twin16
+machine=iommu
+test -n "$(ls /sys/kernel/iommu_groups)" || machine=amd
+! grep -q GenuineIntel /proc/cpuinfo || machine=intel
+test $machine != intel || pair near64 near64
+test $machine != intel || pair near near64
+test $machine = amd || pair twin twin16
 pair far near64
-pair far twin16
-lists direct provider="$(bdf near64)" client="$(bdf near)"
+test $machine = amd || pair far twin16
+test $machine = amd || lists direct provider="$(bdf near64)" client="$(bdf near)"
 lists bridge provider="$(bdf near64)" client="$(bdf far)"
-if grep -q GenuineIntel /proc/cpuinfo; then
+if [ $machine = intel ]; then
 	lists midway provider="$(bdf twin16)" client="$(bdf twin)" refusing="$(bdf near64)"
 	probed exhaust p2ptraffic exhaust --provider "$(bdf near16)" --size 1048576
 	# Four of six segments are looked at.
@@ -151,8 +153,9 @@ def check(r):
             name = f"{client}-{provider}"
             _pair(r, name, (names.get(client), names.get(provider), kind, dist), r.json(f"{name}.json"))
     bridge = "NOT_SUPPORTED" if r.machine.cpu == "intel" else "THRU_HOST_BRIDGE"
-    known = r.machine.iommu  # else the pair was calculated before this recording
-    _lists(r, "direct", "BUS_ADDR", 4 if known else None)
+    if r.machine_name != "amd":
+        # Without an IOMMU the pair was calculated before this recording.
+        _lists(r, "direct", "BUS_ADDR", 4 if r.machine.iommu else None)
     _lists(r, "bridge", bridge, None)
     if r.machine_name == "intel":
         _intel_only(r, names)

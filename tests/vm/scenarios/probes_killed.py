@@ -11,7 +11,7 @@ USER_MEMORY = True
 DEBUG = False
 TIMEOUT = 900
 
-KILLS = int(os.environ.get("LAB_KILLS", "12"))
+KILLS = int(os.environ.get("LAB_KILLS", "8"))
 
 GUEST = rf"""
 drives_json
