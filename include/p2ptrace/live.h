@@ -34,6 +34,7 @@
 #define LIVE_LEAKS_MAX 1024 /* shown, the oldest */
 #define LIVE_EVENTS_MAX 512 /* shown, the latest */
 #define LIVE_HISTORY 300 /* seconds */
+#define LIVE_WAKERS_MAX 16
 
 struct live_options {
 	const char *path; /* a recording to replay; NULL: the running kernel */
@@ -60,7 +61,7 @@ void live_close(struct live *live);
 
 /*
  * Takes in what comes for `timeout_ms`, or until one of `wakers` (poll's revents are
- * filled) is ready.  1: there may be more; 0: the source has come to its end, at once
+ * filled; at most LIVE_WAKERS_MAX) is ready.  1: there may be more; 0: the source has come to its end, at once
  * or while waiting; -1 with `err`.
  */
 int live_pump(struct live *live, int timeout_ms, struct pollfd *wakers, size_t waker_count,

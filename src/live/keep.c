@@ -150,7 +150,8 @@ static void begin(struct keep *keep, size_t lane, const unsigned char *page, uin
 		keep->error = ENOMEM;
 		return;
 	}
-	memcpy(keep->filling[lane], page, keep->page_size);
+	memset(keep->filling[lane], 0, keep->page_size);
+	memcpy(keep->filling[lane], page, HEAD + commit);
 	keep->filled[lane] = HEAD + commit;
 }
 

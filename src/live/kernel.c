@@ -50,7 +50,7 @@ static int open_lanes(struct live_kernel *kernel, struct p2p_error *err)
 	char path[64];
 
 	kernel->lanes = calloc(count, sizeof(*kernel->lanes));
-	kernel->polls = calloc(count + 16, sizeof(*kernel->polls));
+	kernel->polls = calloc(count + LIVE_WAKERS_MAX, sizeof(*kernel->polls));
 	if (!kernel->lanes || !kernel->polls)
 		return p2p_fail(err, "no memory");
 	kernel->lane_pages = WINDOW_BYTES / session->page_size / count;
@@ -382,10 +382,10 @@ int kernel_pump(struct live *live, int timeout_ms, struct pollfd *wakers, size_t
 				(struct pollfd){ .fd = absent ? -1 : kernel->lanes[i].raw,
 						 .events = POLLIN };
 		}
-		for (size_t i = 0; i < count && i < 16; i++)
+		for (size_t i = 0; i < count && i < LIVE_WAKERS_MAX; i++)
 			kernel->polls[polled++] = wakers[i];
 		live_wait(kernel->polls, polled, more ? 0 : step < until ? step : until);
-		for (size_t i = 0, ready = 0; i < count && i < 16; i++) {
+		for (size_t i = 0, ready = 0; i < count && i < LIVE_WAKERS_MAX; i++) {
 			wakers[i].revents = kernel->polls[polled - count + i].revents;
 			ready += wakers[i].revents != 0;
 			if (i + 1 == count && ready)
