@@ -65,6 +65,43 @@ class Recordings(unittest.TestCase):
         self.assertGreaterEqual(report["failed"]["maps"], traffic["failed_ios"])
         self.assertIsNone(report["bus_addr_ratio"])
 
+    def events(self, name):
+        done = captured.run([captured.P2PTRACE, "events", "--json", os.path.join(FOLDER, name + ".dat")])
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def test_by_probes(self):
+        """Recorded without the module: dynamic events become the same five."""
+        report, traffic = self.check_pair("probed", "near", "near64", "BUS_ADDR", 4)
+        self.check_moved(report, traffic)
+        self.assertEqual(report["bus_addr_ratio"], 1)
+        events = self.events("probed")
+        by_kind = {kind: [event for event in events if event["event"] == kind] for kind in
+                   ("p2p_dma_alloc", "p2p_dma_free", "p2p_dma_map", "p2p_dma_unmap")}
+        for kind, found in by_kind.items():
+            self.assertEqual({event["provider"] for event in found},
+                             {traffic["drives"]["near64"]}, kind)
+        # An mmap is one allocation, its pages come back one by one.
+        self.assertEqual(len(by_kind["p2p_dma_alloc"]), traffic["allocs"])
+        self.assertEqual({event["size"] for event in by_kind["p2p_dma_free"]}, {4096})
+        self.assertEqual(sum(event["size"] for event in by_kind["p2p_dma_alloc"]),
+                         sum(event["size"] for event in by_kind["p2p_dma_free"]))
+        # Direct: the address on the bus is the physical one, and lies in an allocation.
+        for event in by_kind["p2p_dma_unmap"]:
+            self.assertEqual(event["dma_addr"], event["phys_addr"])
+        areas = [(int(event["addr"], 16), event["size"]) for event in by_kind["p2p_dma_alloc"]]
+        for event in by_kind["p2p_dma_map"]:
+            at = int(event["phys_addr"], 16)
+            self.assertTrue(any(0 <= at - addr < size for addr, size in areas), event)
+
+    def test_segments_that_were_not_looked_at(self):
+        """Four of six: the others are lost, and no leak."""
+        path = os.path.join(FOLDER, "few.dat")
+        report = p2ptrace("report", "--json", path)
+        self.assertEqual((report["events"]["map"], report["events"]["unmap"], report["events"]["lost"]),
+                         (30, 20, 10))
+        self.assertEqual(sum(event["count"] for event in self.events("few") if event["event"] == "lost"), 10)
+        self.assertEqual(p2ptrace("leaks", "--json", path)["totals"]["leaked"]["count"], 0)
+
     def check_prediction(self, name, result, agrees, finding, kind, dist):
         """What the recording's own PCI tree says of its only pair."""
         report, traffic, drives = self.load(name)

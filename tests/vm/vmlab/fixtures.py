@@ -13,6 +13,8 @@ RECORDINGS = {
     "direct": ("pairs", "intel", "near-near64"),
     "refused": ("pairs", "intel", "far-near64"),
     "bridge": ("pairs", "amd", "far-near64"),
+    "probed": ("probes", "intel", "near-near64"),
+    "few": ("probes", "intel", "few"),
     "held": ("holding", "intel", "held"),
     "stale": ("acs", "intel", "stale"),
     "redirected": ("acs", "amd", "redirected"),
