@@ -113,6 +113,8 @@ static void find_origins(struct probe_style *style, const struct function_list *
 static int examine(struct probe_source *probe, const struct tracefs *tracefs,
 		   const struct source_options *options, struct p2p_error *err)
 {
+	if (options->segments > SEGMENTS_MAX)
+		return p2p_fail_usage(err, "--segments: not more than %d", SEGMENTS_MAX);
 	if (open_types(probe, options, err) ||
 	    function_list_read(&probe->functions, tracefs, err) ||
 	    probe_group_open(&probe->group, tracefs, err))

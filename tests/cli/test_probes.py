@@ -127,6 +127,122 @@ class Definitions(WithTypes):
             self.assertIn("line 1", done.stderr)
 
 
+SCRIPT = """
+private format 1
+private source probe
+private map_type 2 NOT_SUPPORTED
+private map_type 3 BUS_ADDR
+private page_struct 64 4096
+types
+event p2p_dma_alloc 301 __probe_func:u8 provider:s addr:u8 size:u8 map:u8
+event p2p_dma_free 302 __probe_ip:u8 provider:s addr:u8 size:u8 map:u8
+event p2p_dma_map 303 __probe_func:u8 client:s provider:s type:u4 page:u8 offset:u4 size:u4 base:u8
+event p2p_dma_free_list 310 __probe_ip:u8 provider:s page:u8 offset:u4 size:u4 base:u8 list:u1
+event p2p_dma_unmap_0 311 __probe_ip:u8 client:s provider:s provider_end:s page:u8 offset:u4 size:u4 base:u8 nents:u4 seen:u4
+"""
+DEVICE, CLIENT = "0000:03:00.0", "0000:04:00.0"
+BASE, MAP = 0xffffea0000000000, 0xffff888000000000
+
+
+def page(address, flags=0):
+    """The kernel's struct page of a physical address, as a scatterlist links to it."""
+    return BASE + address // 4096 * 64 + flags
+
+
+class Decoded(test_truth.WithFolder):
+    """What the events of probes become, of made-up recordings."""
+
+    def recording(self, lines):
+        path = self.path("made.dat")
+        script = SCRIPT + "".join(f"{1000 * (n + 1)} 0 {line} tid=7\n" for n, line in enumerate(lines))
+        with open(path, "wb") as file:
+            file.write(subprocess.run([os.path.join(captured.BUILD, "tests/lib/build_dat")],
+                                      input=script.encode(), stdout=subprocess.PIPE, check=True).stdout)
+        return path
+
+    def report(self, lines):
+        return rig.report(self.recording(lines))
+
+    @staticmethod
+    def alloc(address, size):
+        return f"alloc provider={DEVICE} addr={MAP + address if address else 0} size={size} map={MAP}"
+
+    @staticmethod
+    def free(address, size):
+        return f"free provider={DEVICE} addr={MAP + address} size={size} map={MAP}"
+
+    @staticmethod
+    def free_list(address, size):
+        return (f"p2p_dma_free_list provider={DEVICE} page={page(address, 2)} offset={address % 4096} "
+                f"size={size} base={BASE} list=1")
+
+    @staticmethod
+    def map(address, size, kind=3):
+        return (f"map client={CLIENT} provider={DEVICE} type={kind} page={page(address, 2)} "
+                f"offset={address % 4096} size={size} base={BASE}")
+
+    @staticmethod
+    def unmap(address, size, nents=1, end=False):
+        names = ("%01", DEVICE) if end else (DEVICE, "%01")
+        return (f"p2p_dma_unmap_0 client={CLIENT} provider={names[0]} provider_end={names[1]} "
+                f"page={page(address, 2 * end)} offset={address % 4096} size={size} base={BASE} "
+                f"nents={nents} seen=1")
+
+    def test_a_map_ends_by_page_and_offset(self):
+        report = self.report([self.map(0xf4020200, 512), self.map(0xf4020400, 512),
+                              self.unmap(0xf4020400, 512, end=True), self.unmap(0xf4020200, 512)])
+        (pair,) = report["pairs"]
+        self.assertEqual((pair["client"], pair["provider"], pair["type"], pair["maps"], pair["unmaps"]),
+                         (CLIENT, DEVICE, "BUS_ADDR", 2, 2))
+        self.assertEqual(report["orphans"]["unmaps"], 0)
+        self.assertEqual(pair["lifetime_ns"]["max"], 3000)
+
+    def test_types_have_the_numbers_of_the_kernel_that_recorded(self):
+        report = self.report([self.map(0xf4020000, 4096, 2)])
+        self.assertEqual(report["pairs"][0]["type"], "NOT_SUPPORTED")
+        self.assertEqual(report["failed"]["maps"], 1)
+
+    def test_further_segments_are_lost(self):
+        lines = [self.map(0xf4020000 + 4096 * n, 4096) for n in range(3)] + \
+                [self.unmap(0xf4020000, 4096, nents=3)]
+        report = self.report(lines)
+        self.assertEqual((report["events"]["unmap"], report["events"]["lost"]), (1, 2))
+        leaks = json.loads(rig.p2ptrace("leaks", "--json", "--min-age", "1ns", self.path("made.dat")).stdout)
+        self.assertEqual({leak["verdict"] for leak in leaks["leaks"]}, {"unknown"})
+
+    def test_a_list_is_freed_once(self):
+        """Whether the compiler put pci_free_p2pmem into pci_p2pmem_free_sgl or not."""
+        for inlined in (False, True):
+            lines = [self.alloc(0xf4020000, 8192), self.alloc(0xf4030000, 4096),
+                     self.free_list(0xf4020000, 8192)]
+            lines += [] if inlined else [self.free(0xf4020000, 8192)]
+            lines += [self.free(0xf4030000, 4096)]
+            report = self.report(lines)
+            self.assertEqual(report["events"]["free"], 2)
+            self.assertEqual(report["orphans"]["frees"], 0)
+            self.assertEqual(report["outstanding"]["allocs"], 0)
+
+    def test_the_same_memory_freed_again_later_counts(self):
+        report = self.report([self.alloc(0xf4020000, 4096), self.free_list(0xf4020000, 4096),
+                              self.free(0xf4020000, 4096), self.alloc(0xf4020000, 4096),
+                              self.free(0xf4020000, 4096)])
+        self.assertEqual((report["events"]["alloc"], report["events"]["free"]), (2, 2))
+        self.assertEqual(report["orphans"]["frees"], 0)
+
+    def test_a_failed_allocation(self):
+        report = self.report([self.alloc(0, 4096), self.alloc(0xf4020000, 4096)])
+        self.assertEqual(report["failed"]["allocs"], 1)
+        self.assertEqual(report["outstanding"]["allocs"], 1)
+
+    def test_addresses_are_physical(self):
+        path = self.recording([self.alloc(0xf4020000, 4096), self.map(0xf4020200, 512)])
+        done = rig.p2ptrace("events", "--json", path)
+        alloc, mapped = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(alloc["addr"], "0xf4020000")
+        self.assertEqual(mapped["phys_addr"], "0xf4020200")
+        self.assertNotIn("dma_addr", mapped)
+
+
 class Doctor(WithTypes):
     """What probes would see, of a made-up system that has an era's types and functions."""
 

@@ -74,6 +74,11 @@ if [ $machine = intel ]; then
 	trace-cmd report -i /tmp/near-near64.dat >/results/near-near64.txt
 	record_start auto.dat
 	record_stop
+	p2ptrace live --batch 1 --json -d 5 -S probe >/results/live.json 2>/results/live.log &
+	recorder=$!
+	await recorder_ready
+	p2ptraffic io --provider "$(bdf near64)" --device "$(drive near)" --segments 4 --count 5 >/results/lively.json
+	wait $recorder
 fi
 nothing_left
 """
@@ -140,6 +145,9 @@ def _intel_only(r, names):
     r.equal("held: leaks", {(leak["kind"], leak["verdict"], leak["pid"], leak["provider"]) for leak in leaks
                             if leak["kind"] == "alloc"},
             {("alloc", "in_flight", held["processes"][0]["pid"], names["near64"])})
+    live = next(iter(r.json("live.json").get("pairs", [])), {})
+    r.equal("live: the pair", [live.get(key) for key in ("provider", "client", "type", "maps", "unmaps", "bytes")],
+            [names["near64"], names["near"], "BUS_ADDR", 20, 20, 20 * 4096])
     r.equal("trace-cmd: maps", r.text("near-near64.txt").count("p2p_dma_map:"), 64)
     r.equal("auto takes probes", r.p2ptrace("info", "--json", "auto.dat").get("recording", {}).get("source"),
             "probe")
