@@ -63,6 +63,11 @@ CHECK_FUNCTION(check_tools)
 		     compressions[i].name);
 		remedy(result, "build p2ptrace where pkg-config finds libzstd and zlib");
 	}
+#ifndef HAVE_LIBBPF
+	worsen(result, CHECK_WARN);
+	also(result, "without libbpf: record -S probe needs --offsets FILE");
+	remedy(result, "build p2ptrace where pkg-config finds libbpf");
+#endif
 	if (!facts->root.captured)
 		also(result, is_on_path("trace-cmd") ? "trace-cmd is installed"
 						     : "trace-cmd is not installed (not needed)");

@@ -55,18 +55,18 @@ static int open_types(struct probe_source *probe, const struct source_options *o
 }
 
 /* Whether the kernel takes a definition; it is removed at once. */
-static bool takes(const struct probe_source *probe, const struct probe_style *style)
+static bool takes(const struct probe_source *probe, const struct probe_style *style,
+		  struct p2p_error *refusal)
 {
 	const char *form = style->letter == 'f' ? "f%s:%s/try %s%%return a=$arg1:x64"
 						: "r%s:%s/try %s a=$arg1:x64";
 	const char *entry = style->letter == 'f' ? "f%.0s:%s/try %s a=$arg1:x64"
 						 : "p%.0s:%s/try %s a=$arg1:x64";
-	struct p2p_error ignored;
 	char line[200];
 
 	snprintf(line, sizeof(line), style->return_args ? form : entry, style->no_limit ? "" : "64",
 		 probe->group.name, "pci_alloc_p2pmem");
-	if (probe_group_add(&probe->group, line, &ignored))
+	if (probe_group_add(&probe->group, line, refusal))
 		return false;
 	probe_group_remove(&probe->group, "try");
 	return true;
@@ -83,15 +83,16 @@ static int find_style(struct probe_source *probe, struct p2p_error *err)
 		{ .letter = 'p' },
 	};
 
+	struct p2p_error refusal;
+
 	for (size_t i = 0; i < sizeof(best_first) / sizeof(best_first[0]); i++) {
-		if (!takes(probe, &best_first[i]))
+		if (!takes(probe, &best_first[i], &refusal))
 			continue;
 		probe->style = best_first[i];
 		probe->style.group = probe->group.name;
 		return 0;
 	}
-	return p2p_fail(err, "the kernel takes no probe on pci_alloc_p2pmem (see error_log of "
-			     "tracefs)");
+	return p2p_fail(err, "the kernel takes no probe on pci_alloc_p2pmem: %.200s", refusal.text);
 }
 
 /* Where the array of pages and the map of memory begin: variables where they move, else
