@@ -360,37 +360,48 @@ int live_stop(struct live *live, struct p2p_error *err)
 	return 0;
 }
 
+/* Waits for a buffer that fills, unless `more` is there already, or for one of the wakers:
+ * whether one of these is ready. */
+static bool wait_for_more(struct live_kernel *kernel, bool more, struct pollfd *wakers,
+			  size_t count, uint64_t until)
+{
+	size_t lanes = more ? 0 : kernel->lane_count;
+	bool woken = false;
+
+	/* A CPU that has not been online yet has no buffer: POLLERR at once, so every
+	 * other time it is left out. */
+	for (size_t i = 0; i < lanes; i++) {
+		bool absent = kernel->polls[i].revents & POLLERR;
+
+		kernel->polls[i] = (struct pollfd){ .fd = absent ? -1 : kernel->lanes[i].raw,
+						    .events = POLLIN };
+	}
+	for (size_t i = 0; i < count; i++)
+		kernel->polls[lanes + i] = wakers[i];
+	live_wait(kernel->polls, lanes + count, more ? 0 : until);
+	for (size_t i = 0; i < count; i++) {
+		wakers[i].revents = kernel->polls[lanes + i].revents;
+		woken |= wakers[i].revents != 0;
+	}
+	return woken;
+}
+
 int kernel_pump(struct live *live, int timeout_ms, struct pollfd *wakers, size_t count,
 		struct p2p_error *err)
 {
-	struct live_kernel *kernel = live->kernel;
 	uint64_t until = live_now_ns() + (uint64_t)timeout_ms * 1000000u;
 
+	count = count < LIVE_WAKERS_MAX ? count : LIVE_WAKERS_MAX;
 	for (;;) {
 		int more = take_ready(live, err);
-		uint64_t now = live_now_ns(), step = now + STEP_NS;
-		size_t polled = 0;
+		uint64_t step = live_now_ns() + STEP_NS;
 
 		if (more < 0 || who_learn(live, err))
 			return -1;
-		/* A CPU that has not been online yet has no buffer: POLLERR at once, so every
-		 * other time it is left out. */
-		for (size_t i = 0; i < kernel->lane_count && !more; i++, polled++) {
-			bool absent = kernel->polls[i].revents & POLLERR;
-
-			kernel->polls[i] =
-				(struct pollfd){ .fd = absent ? -1 : kernel->lanes[i].raw,
-						 .events = POLLIN };
-		}
-		for (size_t i = 0; i < count && i < LIVE_WAKERS_MAX; i++)
-			kernel->polls[polled++] = wakers[i];
-		live_wait(kernel->polls, polled, more ? 0 : step < until ? step : until);
-		for (size_t i = 0, ready = 0; i < count && i < LIVE_WAKERS_MAX; i++) {
-			wakers[i].revents = kernel->polls[polled - count + i].revents;
-			ready += wakers[i].revents != 0;
-			if (i + 1 == count && ready)
-				return 1;
-		}
+		if (live->ended)
+			return 0;
+		if (wait_for_more(live->kernel, more, wakers, count, step < until ? step : until))
+			return 1;
 		if (live_now_ns() >= until)
 			return take_ready(live, err) < 0 ? -1 : 1;
 	}

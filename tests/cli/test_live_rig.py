@@ -186,16 +186,19 @@ class Truth(unittest.TestCase):
             self.assertEqual(live.process.returncode, 0)
             self.assertTrue(json.loads(text.splitlines()[-1])["ended"])
 
-    def test_only_a_client(self):
-        with rig.Group("--type-names") as group:
-            with Watching(group, "--client", "0000:02:00.0") as live:
-                truth = rig.run("--events", 4000)
-                picture = live.stop()
-        wanted = {key: row for key, row in rig.by(truth["pairs"], *PAIR).items()
-                  if key[0] == "0000:02:00.0"}
-        self.assertTrue(wanted)
-        self.assertEqual(rig.pick(rig.by(picture["pairs"], *PAIR), rig.PAIR_KEYS),
-                         rig.pick(wanted, rig.PAIR_KEYS))
+    def test_only_a_client_or_a_type(self):
+        """The kernel filters by client, the reader by type; ends follow in both."""
+        for options, position, value in ((["--client", "0000:02:00.0"], 0, "0000:02:00.0"),
+                                         (["--type", "THRU_HOST_BRIDGE"], 2, "THRU_HOST_BRIDGE")):
+            with self.subTest(options=options), rig.Group("--type-names") as group:
+                with Watching(group, *options) as live:
+                    truth = rig.run("--events", 4000)
+                    picture = live.stop()
+                wanted = {key: row for key, row in rig.by(truth["pairs"], *PAIR).items()
+                          if key[position] == value}
+                self.assertTrue(wanted)
+                self.assertEqual(rig.pick(rig.by(picture["pairs"], *PAIR), rig.PAIR_KEYS),
+                                 rig.pick(wanted, rig.PAIR_KEYS))
 
     def test_hostile_names(self):
         with rig.Group("--type-names") as group:
