@@ -229,6 +229,20 @@ class Decoded(test_truth.WithFolder):
         self.assertEqual((report["events"]["alloc"], report["events"]["free"]), (2, 2))
         self.assertEqual(report["orphans"]["frees"], 0)
 
+    def test_maps_that_have_no_ends(self):
+        """As from Linux 6.16 on: what is open is not known."""
+        path = self.recording([])
+        with open(path, "wb") as file:
+            script = SCRIPT.replace(" page:u8 offset:u4 size:u4 base:u8\nevent p2p_dma_free_list",
+                                    "\nevent p2p_dma_free_list")
+            script += f"1000 0 map client={CLIENT} provider={DEVICE} type=3 tid=7\n"
+            file.write(subprocess.run([os.path.join(captured.BUILD, "tests/lib/build_dat")],
+                                      input=script.encode(), stdout=subprocess.PIPE, check=True).stdout)
+        report = rig.report(path)
+        self.assertEqual((report["pairs"][0]["maps"], report["pairs"][0]["bytes"]), (1, None))
+        leaks = json.loads(rig.p2ptrace("leaks", "--json", "--min-age", "1ns", path).stdout)
+        self.assertEqual({leak["verdict"] for leak in leaks["leaks"]}, {"unknown"})
+
     def test_a_failed_allocation(self):
         report = self.report([self.alloc(0, 4096), self.alloc(0xf4020000, 4096)])
         self.assertEqual(report["failed"]["allocs"], 1)
