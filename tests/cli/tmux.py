@@ -11,12 +11,12 @@ sees what state the terminal is left in.
 """
 
 import contextlib
-import itertools
 import os
 import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 PATIENCE = 20
@@ -39,20 +39,27 @@ def wait_until(condition, what, patience=PATIENCE):
 
 
 class Terminal:
-    numbers = itertools.count()
-
     def __init__(self, command, width, height, term="screen-256color", **environment):
-        self.server = f"p2ptest-{os.getpid()}-{next(Terminal.numbers)}"
         self.environment = {"LC_ALL": "C.UTF-8", "TERM": term, **environment}
         self.command = shlex.join(map(str, command))
+        self.folder = None
         self.size = (width, height)
 
     def tmux(self, *arguments, check=True):
-        return subprocess.run(["tmux", "-L", self.server, "-f", "/dev/null", *map(str, arguments)],
-                              check=check, stdin=subprocess.DEVNULL, capture_output=True,
+        return subprocess.run(["tmux", "-S", self.folder + "/tmux", "-f", "/dev/null",
+                               *map(str, arguments)], check=check, stdin=subprocess.DEVNULL, capture_output=True,
                               env=dict(os.environ, LC_ALL="C.UTF-8")).stdout.decode()
 
     def __enter__(self):
+        # The server's socket stays when it ends: not among other people's.
+        self.folder = tempfile.mkdtemp(prefix="p2ptest-")
+        try:
+            return self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _start(self):
         settings = " ".join(f"{name}={shlex.quote(value)}"
                             for name, value in self.environment.items())
         # An interactive shell would have a prompt and job control of its own.
@@ -67,6 +74,7 @@ class Terminal:
     def __exit__(self, *_):
         pid = self.pid(check=False)
         self.tmux("kill-server", check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
         if pid:
             with contextlib.suppress(AssertionError):
                 self.wait_gone(pid, 5)
