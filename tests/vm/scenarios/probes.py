@@ -11,6 +11,7 @@ MACHINES = {
     "iommu": Machine(cpu="amd", iommu=True, kernel_options="intel_iommu=on"),
 }
 USER_MEMORY = True
+DEBUG = False  # it has no BTF
 TIMEOUT = 180
 
 LISTS, SEGMENTS = 50, 5  # of the driver; a page of RAM stands before each segment

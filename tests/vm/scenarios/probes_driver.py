@@ -4,6 +4,7 @@ from vmlab import agree
 from vmlab.machine import Machine
 
 MACHINES = {"intel": Machine(cpu="intel")}
+DEBUG = False  # it has no BTF
 
 LISTS, SEGMENTS = 50, 5
 
