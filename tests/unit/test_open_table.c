@@ -42,8 +42,7 @@ static unsigned int random_below(unsigned int limit)
 static uint32_t add(struct open_table *table, uint32_t device, uint64_t addr, uint64_t size,
 		    uint64_t stamp, uint32_t *oldest)
 {
-	uint32_t entry =
-		open_table_add(table, key_hash(device, addr), device, addr, size, oldest);
+	uint32_t entry = open_table_add(table, key_hash(device, addr), device, addr, size, oldest);
 
 	assert_int_not_equal(entry, 0);
 	open_entry_at(table, entry)->stamp = stamp;
