@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "p2ptrace/capture_option.h"
 #include "p2ptrace/error.h"
@@ -61,6 +62,8 @@ struct piece {
 	struct spool_file *base; /* the file they lie in */
 	int whole; /* the same they lie in, in version 6; -1: not open */
 	_Atomic uint64_t moved; /* bytes put in their place so far */
+	dev_t device; /* of the file that was made */
+	ino_t inode;
 	unsigned int tries; /* at putting it together */
 	int failed; /* the last of them did */
 	struct p2p_error error; /* why */

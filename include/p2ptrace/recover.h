@@ -18,12 +18,15 @@
 
 struct recovery {
 	bool complete; /* the recording had got its name: only litter was left */
+	bool empty; /* of several files: this one had not begun, it is not made */
 	uint64_t bytes; /* of pages */
 	size_t cpus; /* that have any */
 	size_t others; /* older remains of the same name, still there */
 };
 
-/* `path`: of the recording that was cut off; `output`: what to write, must not exist. */
-int recover(const char *path, const char *output, struct recovery *recovery, struct p2p_error *err);
+/* `path`: of the recording that was cut off; `output`: what to write, must not exist.
+ * `piece`: it is one of several files. */
+int recover(const char *path, const char *output, bool piece, struct recovery *recovery,
+	    struct p2p_error *err);
 
 #endif

@@ -100,8 +100,10 @@ void remains_remove(const struct remains *remains);
 /* Opens one of their files to read; -1 when it is not there. */
 int remains_file(const struct remains *remains, const char *part);
 
-/* Removes pieces that no meta belongs to. */
+/* Removes pieces that no meta belongs to; the second one those of the files that a recording
+ * in several goes to. */
 void remains_remove_litter(const char *path);
+void remains_remove_piece_litter(const char *path);
 
 /* What a reader of `path` should know: words for the end of an error (a line), or "". */
 enum remains_found { REMAINS_NONE, REMAINS_LIVE, REMAINS_DEAD };
@@ -109,6 +111,9 @@ enum remains_found { REMAINS_NONE, REMAINS_LIVE, REMAINS_DEAD };
 /* Whether there are remains of a recording to `path`: newer than the file itself when
  * that is there, and of a recorder that is gone, or only of one that still runs. */
 enum remains_found remains_look(const char *path);
+
+/* Whether there are any of a recorder that is gone, be the file itself complete. */
+bool remains_are_dead(const char *path);
 
 /* Whether any piece of such a recording has some. */
 enum remains_found remains_look_for_pieces(const char *path);

@@ -15,7 +15,7 @@
  * Every file begins with `head_room` free bytes, so that any of them can become
  * the recording itself; then come whole sub-buffers.
  *
- * Source: src/session/spool.c (threads), src/session/spool_files.c
+ * Source: src/session/spool.c (threads), spool_priority.c, spool_files.c
  */
 #ifndef P2PTRACE_SPOOL_H
 #define P2PTRACE_SPOOL_H
@@ -58,6 +58,7 @@ struct spool_lane {
 	struct spool_file *file;
 	struct spool_file *next; /* what follows it at the turn at hand; NULL: no turn */
 	int turn; /* eventfd: there is one */
+	_Atomic bool asked; /* to take no more pages until its moment is chosen */
 	bool halfway; /* a sub-buffer was read before it was full; splice(2) may refuse its rest */
 	pthread_t thread;
 	bool running; /* has a thread that is not joined */
@@ -79,7 +80,9 @@ struct spool {
 	_Atomic uint64_t bytes, bytes_at_turn; /* of pages so far */
 	pthread_mutex_t lock;
 	pthread_cond_t turned;
-	size_t turning; /* lanes that have not taken the turn; under `lock` */
+	/* under `lock`: lanes that still take pages, and that have not taken the turn */
+	size_t arriving, turning;
+	bool moment_chosen;
 	uint64_t turn_stamp; /* what is stamped later goes to the new files */
 };
 
@@ -101,17 +104,25 @@ uint64_t spool_files_bytes(const struct spool_files *files);
  * returned. */
 int spool_file_write(struct spool_file *file, const unsigned char *bytes, size_t size);
 
-/* ---- spool.c ---- */
+/* ---- spool_priority.c ---- */
 
 /* Whether this process may have it, without keeping it. */
 int spool_check_priority(enum spool_priority priority, struct p2p_error *err);
 
+/* Takes it for the calling thread, if that is permitted. */
+bool spool_take_priority(enum spool_priority priority);
+
+/* ---- spool.c ---- */
+
 int spool_open(struct spool *spool, const struct session *session, struct p2p_error *err);
 int spool_start(struct spool *spool, struct spool_files *files, struct p2p_error *err);
 
-/* From now on what is stamped after `stamp` goes to other files.  Returns when the former
- * ones are complete.  The stamp is of a moment that has passed. */
-void spool_turn(struct spool *spool, struct spool_files *files, uint64_t stamp);
+/*
+ * Everything stamped later than the moment that is returned goes to other files; the former
+ * ones are complete then.  The moment is chosen while no thread takes pages: nothing
+ * later can be in the former ones already.
+ */
+uint64_t spool_turn(struct spool *spool, struct spool_files *files);
 
 /* Tracing must be off: takes what is left in the buffers and ends the threads. */
 void spool_stop(struct spool *spool);

@@ -39,30 +39,34 @@ static void tell(const char *path, const struct recovery *recovery)
 			recovery->others, recovery->others == 1 ? "" : "s");
 }
 
-static int recover_one(const char *path, const char *output, struct p2p_error *err)
+static int recover_one(const char *path, const char *output, bool piece, struct p2p_error *err)
 {
 	struct recovery recovery;
 
-	if (recover(path, output, &recovery, err))
+	if (recover(path, output, piece, &recovery, err))
 		return -1;
-	tell(output, &recovery);
+	if (!recovery.empty)
+		tell(output, &recovery);
 	return 0;
 }
 
 /* Of a recording in several files, those that were cut off. */
-static int recover_pieces(const char *path, const char *output, struct p2p_error *err)
+static int recover_pieces(const char *path, const char *output, int *found, struct p2p_error *err)
 {
 	char **pieces;
-	size_t count = remains_pieces(path, &pieces);
+	size_t count = remains_are_dead(path) ? 0 : remains_pieces(path, &pieces);
 	int result = 0;
 
+	*found = (int)count;
+	if (!count)
+		return 0;
 	if (count > 1 && output)
 		result = p2p_fail_usage(err,
 					"-o: %zu files of this recording were cut off (%s ...)",
 					count, pieces[0]);
 	for (size_t i = 0; i < count; i++) {
 		if (!result)
-			result = recover_one(pieces[i], output ? output : pieces[i], err);
+			result = recover_one(pieces[i], output ? output : pieces[i], true, err);
 		free(pieces[i]);
 	}
 	free(pieces);
@@ -84,10 +88,10 @@ static int run_recover(int argc, char **argv, struct p2p_error *err)
 	if (options.output && !strcmp(options.output, "-"))
 		return p2p_fail_usage(err, "-o -: what is recovered goes to a file");
 	path = count ? words[0] : INPUT_DEFAULT;
-	if (remains_look(path) == REMAINS_NONE && remains_look_for_pieces(path) == REMAINS_DEAD)
-		result = recover_pieces(path, options.output, err);
-	else
-		result = recover_one(path, options.output ? options.output : path, err);
+	remains_remove_piece_litter(path);
+	result = recover_pieces(path, options.output, &count, err);
+	if (!count)
+		result = recover_one(path, options.output ? options.output : path, false, err);
 	return result ? -1 : P2P_OK;
 }
 

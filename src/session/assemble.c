@@ -235,6 +235,18 @@ static int gather7(struct piece *piece, struct p2p_error *err)
 	return gather(piece, base->fd, stays, piece->placed, err);
 }
 
+/* Who it is, before others can put something in its place. */
+static int publish(struct piece *piece, const char *part, int fd, struct p2p_error *err)
+{
+	struct stat made;
+
+	if (!fstat(fd, &made)) {
+		piece->device = made.st_dev;
+		piece->inode = made.st_ino;
+	}
+	return output_publish(&piece->output, part, fd, err);
+}
+
 static int assemble7(struct piece *piece, struct p2p_error *err)
 {
 	struct write_buffer buffers[SESSION_INSTANCES];
@@ -247,7 +259,7 @@ static int assemble7(struct piece *piece, struct p2p_error *err)
 	if (ftruncate(base->fd, (off_t)piece->end))
 		return p2p_fail_errno(err, "-o %s", piece->output.path);
 	if (trace_write7(base->fd, &metadata, piece->end, err) ||
-	    output_publish(&piece->output, base->part, base->fd, err))
+	    publish(piece, base->part, base->fd, err))
 		return -1;
 	close(base->fd);
 	base->fd = -1;
@@ -295,7 +307,7 @@ static int assemble6(struct piece *piece, struct p2p_error *err)
 			 ? 0
 			 : p2p_fail_errno(err, "cannot write the file's metadata");
 	free(head);
-	return result ? result : output_publish(&piece->output, "whole", piece->whole, err);
+	return result ? result : publish(piece, "whole", piece->whole, err);
 }
 
 /* The rest, once all lanes have their last pages. */

@@ -206,7 +206,8 @@ static bool is_complete(const struct remains *remains, int planned)
 	return remains->plan && planned < 0;
 }
 
-int recover(const char *path, const char *output, struct recovery *recovery, struct p2p_error *err)
+int recover(const char *path, const char *output, bool piece, struct recovery *recovery,
+	    struct p2p_error *err)
 {
 	struct remains remains;
 	struct work work = { .remains = &remains, .planned = -1 };
@@ -219,11 +220,12 @@ int recover(const char *path, const char *output, struct recovery *recovery, str
 	if (remains.plan)
 		work.planned = remains_file(&remains, remains.plan);
 	recovery->complete = is_complete(&remains, work.planned);
+	recovery->empty = piece && !remains.state;
 	if (!recovery->complete && recover_is_packed(&remains)) {
 		work.compressor = compressor_open(1, err);
 		result = work.compressor ? 0 : -1;
 	}
-	if (!recovery->complete && !result)
+	if (!recovery->complete && !recovery->empty && !result)
 		result = make_file(&work, output, recovery, err);
 	if (!result)
 		remains_remove(&remains);

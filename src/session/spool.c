@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "p2ptrace/page_split.h"
@@ -18,55 +17,6 @@
 #define WAKE_MS 1000
 
 /* ---- one thread ---- */
-
-/* Loss is a matter of being scheduled in time. */
-static bool take_priority(enum spool_priority priority)
-{
-	const struct sched_param lowest = { .sched_priority = sched_get_priority_min(SCHED_FIFO) };
-
-	switch (priority) {
-	case PRIORITY_FIFO:
-		return !sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &lowest);
-	case PRIORITY_NICE:
-		return !setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
-	case PRIORITY_BEST:
-		return take_priority(PRIORITY_FIFO) || take_priority(PRIORITY_NICE);
-	case PRIORITY_NORMAL:
-		break;
-	}
-	return true;
-}
-
-struct trial {
-	enum spool_priority priority;
-	int error;
-};
-
-static void *try_priority(void *argument)
-{
-	struct trial *trial = argument;
-
-	trial->error = take_priority(trial->priority) ? 0 : errno;
-	return NULL;
-}
-
-/* A thread of its own takes it along to its end. */
-int spool_check_priority(enum spool_priority priority, struct p2p_error *err)
-{
-	struct trial trial = { .priority = priority };
-	pthread_t thread;
-
-	if (priority == PRIORITY_BEST || priority == PRIORITY_NORMAL)
-		return 0;
-	errno = pthread_create(&thread, NULL, try_priority, &trial);
-	if (errno)
-		return p2p_fail_errno(err, "cannot start a thread");
-	pthread_join(thread, NULL);
-	errno = trial.error;
-	return trial.error ? p2p_fail_errno(err, "--prio: the readers cannot have that priority "
-						 "(CAP_SYS_NICE allows it)")
-			   : 0;
-}
 
 /* Keeps what is in the pipe: it was taken from the ring buffer already. */
 static void save_rest(struct spool_lane *lane, size_t bytes)
@@ -146,11 +96,15 @@ static void count_bytes(struct spool *spool, size_t bytes)
 static int read_page(struct spool_lane *lane, unsigned char *page)
 {
 	size_t size = lane->spool->session->page_size;
-	ssize_t got;
+	ssize_t got = 0;
 
-	do
+	/* 0: there is something, but it cannot be taken at this moment. */
+	for (int tries = 0; tries < 1000; tries++) {
 		got = read(lane->raw, page, size);
-	while (got < 0 && errno == EINTR);
+		if (got > 0 || (got < 0 && errno != EINTR))
+			break;
+		sched_yield();
+	}
 	if (got < 0 && errno != EAGAIN && errno != ENODEV)
 		return fail_lane(lane, errno);
 	if (got <= 0)
@@ -185,7 +139,8 @@ static int take_rest_of_page(struct spool_lane *lane)
 /* Every full sub-buffer that is there. */
 static int take_full_pages(struct spool_lane *lane, bool ready)
 {
-	for (;;) {
+	/* What comes from now on may be the new file's: first the turn. */
+	while (!lane->asked) {
 		ssize_t got = splice(lane->raw, NULL, lane->pipe[1], NULL, 16 * PIPE_BYTES,
 				     SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
@@ -200,6 +155,7 @@ static int take_full_pages(struct spool_lane *lane, bool ready)
 			return -1;
 		count_bytes(lane->spool, (size_t)got);
 	}
+	return 0;
 }
 
 /* What splice leaves: sub-buffers that are not full. */
@@ -253,7 +209,16 @@ static int take_until_turn(struct spool_lane *lane, unsigned char *page, unsigne
 	return got;
 }
 
-/* Under the lock. */
+/* Under the lock, as the next one. */
+static void arrive(struct spool_lane *lane)
+{
+	if (!lane->asked)
+		return;
+	lane->asked = false;
+	if (!--lane->spool->arriving)
+		pthread_cond_broadcast(&lane->spool->turned);
+}
+
 static void end_turn(struct spool_lane *lane)
 {
 	if (!lane->next)
@@ -261,7 +226,19 @@ static void end_turn(struct spool_lane *lane)
 	lane->file = lane->next;
 	lane->next = NULL;
 	if (!--lane->spool->turning)
-		pthread_cond_signal(&lane->spool->turned);
+		pthread_cond_broadcast(&lane->spool->turned);
+}
+
+/* From here on nobody takes pages; only then the moment is chosen. */
+static void await_moment(struct spool_lane *lane)
+{
+	struct spool *spool = lane->spool;
+
+	pthread_mutex_lock(&spool->lock);
+	arrive(lane);
+	while (!spool->moment_chosen)
+		pthread_cond_wait(&spool->turned, &spool->lock);
+	pthread_mutex_unlock(&spool->lock);
 }
 
 static int take_turn(struct spool_lane *lane)
@@ -275,6 +252,7 @@ static int take_turn(struct spool_lane *lane)
 		free(pages);
 		return 0;
 	}
+	await_moment(lane);
 	result = pages ? take_until_turn(lane, pages, pages + size) : fail_lane(lane, ENOMEM);
 	free(pages);
 	if (result)
@@ -332,22 +310,23 @@ static void *run_lane(void *argument)
 
 	snprintf(name, sizeof(name), "reader/%u", lane->cpu);
 	pthread_setname_np(pthread_self(), name);
-	take_priority(lane->spool->priority);
+	spool_take_priority(lane->spool->priority);
 	run_until_stop(lane);
 	/* Nobody shall wait for a turn that it does not take. */
 	pthread_mutex_lock(&lane->spool->lock);
 	lane->ended = true;
+	arrive(lane);
 	end_turn(lane);
 	pthread_mutex_unlock(&lane->spool->lock);
 	return NULL;
 }
 
-void spool_turn(struct spool *spool, struct spool_files *files, uint64_t stamp)
+/* Under the lock. */
+static void ask_for_turn(struct spool *spool, struct spool_files *files)
 {
 	const uint64_t one = 1;
 
-	pthread_mutex_lock(&spool->lock);
-	spool->turn_stamp = stamp;
+	spool->moment_chosen = false;
 	for (size_t i = 0; i < spool->lane_count; i++) {
 		struct spool_lane *lane = &spool->lanes[i];
 
@@ -356,14 +335,28 @@ void spool_turn(struct spool *spool, struct spool_files *files, uint64_t stamp)
 			continue;
 		}
 		lane->next = &files->files[i];
+		lane->asked = true;
+		spool->arriving++;
 		spool->turning++;
 		if (write(lane->turn, &one, sizeof(one)) != sizeof(one))
 			p2p_warn("cannot wake a reader");
 	}
+}
+
+uint64_t spool_turn(struct spool *spool, struct spool_files *files)
+{
+	pthread_mutex_lock(&spool->lock);
+	ask_for_turn(spool, files);
+	while (spool->arriving)
+		pthread_cond_wait(&spool->turned, &spool->lock);
+	spool->turn_stamp = trace_clock_now(spool->session);
+	spool->moment_chosen = true;
+	pthread_cond_broadcast(&spool->turned);
 	while (spool->turning)
 		pthread_cond_wait(&spool->turned, &spool->lock);
 	spool->bytes_at_turn = spool->bytes;
 	pthread_mutex_unlock(&spool->lock);
+	return spool->turn_stamp;
 }
 
 /* ---- all of them ---- */

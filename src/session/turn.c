@@ -49,8 +49,7 @@ int recorder_turn(struct recorder *recorder, struct p2p_error *err)
 	 * has left an event that says so. */
 	if (session->pids_global)
 		tasks_scan(&recorder->tasks);
-	stamp = trace_clock_now(session);
-	spool_turn(&recorder->spool, &next->files, stamp);
+	stamp = spool_turn(&recorder->spool, &next->files);
 	recorder->turn_ns = recorder_now_ns();
 	begin_at(next, session, stamp);
 	ended->stop = stamp;
@@ -71,17 +70,16 @@ int recorder_turn(struct recorder *recorder, struct p2p_error *err)
 
 /* ---- the files that are complete ---- */
 
-static void keep(struct recorder *recorder, const struct output *output)
+static void keep(struct recorder *recorder, const struct piece *piece)
 {
-	struct stat there;
 	struct kept_file *file;
 
-	if (!recorder->options->rotation.keep || !output->own_path ||
-	    fstatat(output->dir, output->name, &there, AT_SYMLINK_NOFOLLOW))
+	if (!recorder->options->rotation.keep || !piece->output.own_path)
 		return;
 	file = ROWS_ADD(recorder->kept, recorder->kept_count);
 	if (file)
-		*file = (struct kept_file){ strdup(output->name), there.st_dev, there.st_ino };
+		*file = (struct kept_file){ strdup(piece->output.name), piece->device,
+					    piece->inode };
 }
 
 /* Only what this recorder made: somebody may have put another file in its place. */
@@ -104,7 +102,7 @@ static void settle(struct recorder *recorder, struct piece *piece)
 	recorder->bytes += spool_files_bytes(&piece->files);
 	for (size_t i = 0; i < piece->files.count; i++)
 		recorder->unsaved[i] += piece->unsaved[i];
-	keep(recorder, &piece->output);
+	keep(recorder, piece);
 	if (piece->output.own_path && recorder->watch->written)
 		recorder->watch->written(piece->output.path);
 	piece_free(piece);

@@ -14,8 +14,8 @@
 
 #define DATE_DIGITS 16
 
-/* ".NAME.DATE.STEM.meta": the length of "NAME.DATE", else 0. */
-static size_t piece_name_length(const struct output *output, const char *file)
+/* ".NAME.DATE.STEM.PART": the length of "NAME.DATE", else 0; `part` NULL: any. */
+static size_t piece_name_length(const struct output *output, const char *file, const char *part)
 {
 	size_t length = strlen(output->name) + 1 + DATE_DIGITS;
 	const char *date = file + 1 + strlen(output->name) + 1;
@@ -25,7 +25,7 @@ static size_t piece_name_length(const struct output *output, const char *file)
 	    date[-1] != '.' || strspn(date, "0123456789") != DATE_DIGITS ||
 	    date[DATE_DIGITS] != '.')
 		return 0;
-	return strcmp(end + 1, REMAINS_META) ? 0 : length;
+	return part && strcmp(end + 1, part) != 0 ? 0 : length;
 }
 
 static bool add_piece(char ***pieces, size_t *count, const char *path, const char *file,
@@ -55,8 +55,8 @@ static int compare_paths(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Also those that are just being recorded. */
-static size_t list_pieces(const char *path, char ***pieces)
+/* Those that have such a part, also when they are just being recorded. */
+static size_t list_pieces(const char *path, const char *part, char ***pieces)
 {
 	struct p2p_error ignored;
 	struct output output;
@@ -70,7 +70,7 @@ static size_t list_pieces(const char *path, char ***pieces)
 		return 0;
 	dir = fdopendir(fcntl(output.dir, F_DUPFD_CLOEXEC, 0));
 	while (dir && good && (entry = readdir(dir))) {
-		size_t length = piece_name_length(&output, entry->d_name);
+		size_t length = piece_name_length(&output, entry->d_name, part);
 
 		good = !length || add_piece(pieces, &count, path, entry->d_name, length);
 	}
@@ -83,10 +83,10 @@ static size_t list_pieces(const char *path, char ***pieces)
 
 size_t remains_pieces(const char *path, char ***pieces)
 {
-	size_t all = list_pieces(path, pieces), count = 0;
+	size_t all = list_pieces(path, REMAINS_META, pieces), count = 0;
 
 	for (size_t i = 0; i < all; i++) {
-		if (remains_look((*pieces)[i]) == REMAINS_DEAD)
+		if (remains_are_dead((*pieces)[i]))
 			(*pieces)[count++] = (*pieces)[i];
 		else
 			free((*pieces)[i]);
@@ -98,7 +98,7 @@ enum remains_found remains_look_for_pieces(const char *path)
 {
 	enum remains_found found = REMAINS_NONE;
 	char **pieces;
-	size_t count = list_pieces(path, &pieces);
+	size_t count = list_pieces(path, REMAINS_META, &pieces);
 
 	for (size_t i = 0; i < count; i++) {
 		enum remains_found at_hand = remains_look(pieces[i]);
@@ -108,4 +108,16 @@ enum remains_found remains_look_for_pieces(const char *path)
 	}
 	free(pieces);
 	return found;
+}
+
+void remains_remove_piece_litter(const char *path)
+{
+	char **pieces;
+	size_t count = list_pieces(path, NULL, &pieces);
+
+	for (size_t i = 0; i < count; i++) {
+		remains_remove_litter(pieces[i]);
+		free(pieces[i]);
+	}
+	free(pieces);
 }

@@ -108,6 +108,17 @@ static int search_all(struct search *search, const char *path, struct p2p_error 
 	return -1;
 }
 
+bool remains_are_dead(const char *path)
+{
+	struct p2p_error ignored;
+	struct search search;
+
+	if (search_all(&search, path, &ignored))
+		return false;
+	output_close(&search.output);
+	return search.dead;
+}
+
 enum remains_found remains_look(const char *path)
 {
 	enum remains_found found = REMAINS_NONE;
@@ -366,7 +377,7 @@ static int read_both(struct remains *remains, struct p2p_error *err)
 
 static int fail_none(const struct search *search, const char *path, struct p2p_error *err)
 {
-	if (search->live)
+	if (search->live || remains_look_for_pieces(path) == REMAINS_LIVE)
 		return p2p_fail(err, "%s: is being recorded; end the recorder (SIGINT) instead",
 				path);
 	return p2p_fail(err, "%s: nothing is left of a recording to that name", path);
