@@ -301,16 +301,25 @@ class Seeds(unittest.TestCase):
 
 
 class Fixtures(unittest.TestCase):
-    """The recordings of real events that are kept."""
+    """The recordings of real events that are kept.
+
+    Those by probes have other fields, which the reference does not know: what they hold
+    is checked in test_lab_recordings against what the traffic's program said.
+    """
 
     def test_slow_reference(self):
-        paths = sorted(glob.glob(os.path.join(ROOT, "tests/fixtures/**/*.dat"), recursive=True))
-        self.assertTrue(paths)
+        everything = glob.glob(os.path.join(ROOT, "tests/fixtures/**/*.dat"), recursive=True)
+        paths = [path for path in sorted(everything) if not self.is_by_probes(path)]
+        self.assertGreaterEqual(len(paths), 7)
         for path in paths:
             with self.subTest(path):
                 differences = Differences()
                 compare_reference(differences, path)
                 self.assertEqual(differences.lines, [])
+
+    @staticmethod
+    def is_by_probes(path):
+        return json.loads(read(path, "info", "--json"))["recording"]["source"] == "probe"
 
 
 if __name__ == "__main__":
