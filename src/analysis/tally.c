@@ -125,7 +125,7 @@ count_page(const struct work *work, struct counter *counter, struct page_form fo
 		if (!whole && (walk.stamp < work->from || walk.stamp > work->until))
 			continue;
 		layout = length < 4 ? NULL : schema->by_id[page_u16(form, data)];
-		if (layout && layout->kind < KIND_P2P_COUNT && length >= layout->min_length)
+		if (layout && length >= layout->p2p_length)
 			count_record(counter, layout, form, data, length);
 		else if (length < 4 || (layout && length < layout->min_length))
 			counter->damaged++;

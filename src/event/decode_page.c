@@ -160,7 +160,15 @@ fill_record(struct p2p_record *record, const struct event_layout *layout, struct
 				  ((uint64_t)dist > INT16_MAX) * RECORD_NO_DIST);
 }
 
-static void add_loss(struct lane_work *work, uint64_t stamp, uint64_t count);
+static void add_loss(struct lane_work *work, uint64_t stamp, uint64_t count)
+{
+	struct p2p_loss *loss = ROWS_ADD(work->slice->losses, work->slice->loss_count);
+
+	if (loss)
+		*loss = (struct p2p_loss){ .stamp = stamp, .count = count, .cpu = work->cpu };
+	else
+		work->no_memory = true;
+}
 
 /* Whether a free is that of the list that its thread just freed. */
 static bool is_told_again(struct lane_work *work, const struct event_layout *layout,
@@ -262,16 +270,6 @@ static void decode_note(struct lane_work *work, const struct event_layout *layou
 	added = ROWS_ADD(slice->notes, slice->note_count);
 	if (added)
 		*added = note;
-	else
-		work->no_memory = true;
-}
-
-static void add_loss(struct lane_work *work, uint64_t stamp, uint64_t count)
-{
-	struct p2p_loss *loss = ROWS_ADD(work->slice->losses, work->slice->loss_count);
-
-	if (loss)
-		*loss = (struct p2p_loss){ .stamp = stamp, .count = count, .cpu = work->cpu };
 	else
 		work->no_memory = true;
 }

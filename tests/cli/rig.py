@@ -23,6 +23,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -377,3 +378,17 @@ def assert_leaks(test, truth, document):
     starts = {int(row["addr"], 16) for row in truth["leaks"]}
     starts |= {int(row["addr"], 16) + row["freed"] for row in truth["leaks"]}
     test.assertLessEqual({int(row["addr"], 16) for row in document["leaks"]}, starts)
+
+
+class FolderCase(unittest.TestCase):
+    """A folder, paths in it for a recording and the truth, and a group of events."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="p2ptrace-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.path = os.path.join(self.folder, "x.dat")
+        self.truth = os.path.join(self.folder, "truth.json")
+        self.group = Group("--type-names")
+        self.group.__enter__()
+        self.addCleanup(self.group.__exit__, None, None, None)

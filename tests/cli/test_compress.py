@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 import unittest
 
@@ -27,17 +26,7 @@ def events_of(path):
 
 
 @rig.needs_rig
-class CompressTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="p2ptrace-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-        self.path = os.path.join(self.folder, "x.dat")
-        self.truth = os.path.join(self.folder, "truth.json")
-        self.group = rig.Group("--type-names")
-        self.group.__enter__()
-        self.addCleanup(self.group.__exit__, None, None, None)
-
+class CompressTest(rig.FolderCase):
     def record(self, *arguments, path=None, status=0):
         return rig.p2ptrace("record", "-o", path or self.path, "--system", self.group.name,
                             *arguments, status=status)
@@ -120,7 +109,7 @@ class FileTest(CompressTest):
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "nodev", disk], check=True)
         try:
             path = os.path.join(disk, "x.dat")
-            self.record("-z", "-b", "1M", "--", rig.RIG, "run", "--events", 420000, "--rate",
+            self.record("-z", "-b", "4M", "--", rig.RIG, "run", "--events", 420000, "--rate",
                         100000, "--truth", self.truth, path=path)
             truth = rig.load(self.truth)
             rig.assert_report(self, truth, rig.report(path))

@@ -9,7 +9,6 @@ import re
 import signal
 import stat
 import subprocess
-import tempfile
 import time
 import unittest
 
@@ -23,17 +22,7 @@ def info(path):
 
 
 @rig.needs_rig
-class PieceTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="p2ptrace-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-        self.path = os.path.join(self.folder, "x.dat")
-        self.truth = os.path.join(self.folder, "truth.json")
-        self.group = rig.Group("--type-names")
-        self.group.__enter__()
-        self.addCleanup(self.group.__exit__, None, None, None)
-
+class PieceTest(rig.FolderCase):
     def record(self, *arguments, status=0):
         return rig.p2ptrace("record", "-o", self.path, "--system", self.group.name, *arguments,
                             status=status)
@@ -128,7 +117,7 @@ class SumTest(PieceTest):
 
     def test_many_small_ones(self):
         truth, errors = self.record_rig(
-            "--switch-output", "100ms", "-b", "1M",
+            "--switch-output", "100ms", "-b", "4M",
             workload=("--seconds", 3, "--threads", 2, "--rate", 40000, "--cross", "thread"))
         paths = self.pieces()
         self.assertGreater(len(paths), 5)
@@ -140,7 +129,7 @@ class SumTest(PieceTest):
         self.assertEqual(mode, {0o600})
 
     def test_by_size(self):
-        truth, _ = self.record_rig("--switch-output", "2M", "-b", "512k", workload=(
+        truth, _ = self.record_rig("--switch-output", "2M", "-b", "2M", workload=(
             "--seconds", 2, "--threads", 2, "--rate", 60000, "--leak-maps", 3))
         paths = self.pieces()
         self.assertGreater(len(paths), 3)
