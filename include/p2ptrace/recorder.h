@@ -34,6 +34,7 @@ struct recorder_options {
 	uint64_t file_version; /* 6 or 7 */
 	int compression; /* level, 0: none; version 7 only */
 	enum spool_priority priority;
+	bool no_direct_io; /* all pages go through the page cache */
 	uint64_t max_bytes; /* of pages, 0: no end */
 	uint64_t duration_ns; /* 0: until a signal, or CMD's end */
 	struct rotation rotation; /* SIGUSR2 asks for the next file, too */

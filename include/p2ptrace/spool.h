@@ -3,7 +3,8 @@
  * spool: ring-buffer pages to files, one thread per CPU and instance.
  *
  * A thread moves whole sub-buffers by splice(2) through a pipe: the kernel copies
- * them once, to the page cache, and no byte passes through this process.  It
+ * them once, to the page cache, or not at all (spool_write.c), and no byte passes
+ * through this process.  It
  * wakes when the buffer is a quarter full or a second has passed.  When
  * tracing has stopped the partly filled last sub-buffer follows by read(2).
  *
@@ -15,7 +16,7 @@
  * Every file begins with `head_room` free bytes, so that any of them can become
  * the recording itself; then come whole sub-buffers.
  *
- * Source: src/session/spool.c (threads), spool_priority.c, spool_files.c
+ * Source: src/session/spool.c (threads), spool_write.c, spool_priority.c, spool_files.c
  */
 #ifndef P2PTRACE_SPOOL_H
 #define P2PTRACE_SPOOL_H
@@ -49,13 +50,26 @@ struct spool_files {
 	bool keep; /* they stay when closed: they are all there is */
 };
 
+/* What decides whether a lane's pages go to the file past the page cache. */
+struct direct_writes {
+	bool refused; /* the file system does not do that */
+	uint64_t again_ns; /* CLOCK_MONOTONIC: not before, 0: at any time */
+	uint64_t pause_ns; /* how long the last pause was */
+	size_t step; /* most bytes of the last write, 0: none since the last pause */
+	uint64_t now_ns; /* when something was taken from the buffer last */
+	/* since there had been nothing to take: */
+	uint64_t since_ns, taken, writing_ns; /* when that ended, bytes, time in direct writes */
+	double rate; /* bytes per ns that had arrived until then */
+};
+
 struct spool_lane {
 	struct spool *spool;
 	size_t instance; /* of the session */
 	unsigned int cpu;
 	int raw; /* trace_pipe_raw */
 	int pipe[2]; /* what was read and not yet written */
-	struct spool_file *file;
+	struct spool_file *_Atomic file;
+	struct direct_writes direct;
 	struct spool_file *next; /* what follows it at the turn at hand; NULL: no turn */
 	int turn; /* eventfd: there is one */
 	_Atomic bool asked; /* to take no more pages until its moment is chosen */
@@ -70,6 +84,8 @@ struct spool {
 	const struct session *session;
 	enum spool_priority priority;
 	bool still; /* a flight recorder: the threads take pages only at turns and at the stop */
+	bool direct; /* pages may go past the page cache */
+	struct spool_lane *_Atomic leader; /* the only one whose pages do, NULL: none yet */
 	uint16_t stack_type; /* number of the records that belong to those before, 0: none */
 	struct spool_lane *lanes; /* instance by instance, CPUs ascending */
 	size_t lane_count;
@@ -111,6 +127,21 @@ int spool_check_priority(enum spool_priority priority, struct p2p_error *err);
 
 /* Takes it for the calling thread, if that is permitted. */
 bool spool_take_priority(enum spool_priority priority);
+
+/* ---- spool_write.c ---- */
+
+/* Notes what was taken from the ring buffer; `again`: and that there was more after it. */
+void spool_note_taken(struct spool_lane *lane, size_t bytes, bool again);
+
+/* Writes so many bytes that are in the pipe.  What cannot be written is put to the file's
+ * rest, and the lane fails. */
+int spool_empty_pipe(struct spool_lane *lane, size_t bytes);
+
+/* Ends the lane early; returns -1. */
+int spool_fail_lane(struct spool_lane *lane, int error);
+
+/* Wakes who waits for the end. */
+int spool_ask_for_attention(const struct spool *spool);
 
 /* ---- spool.c ---- */
 

@@ -119,6 +119,8 @@ static const struct option_spec record_options[] = {
 	  .offset = AT(session.clock) },
 	{ OPTION_CALL, 0, "prio", "PRIORITY", "of the readers: best, fifo, nice, none",
 	  .offset = AT(priority), .parse = parse_priority },
+	{ OPTION_FLAG, 0, "no-direct-io", NULL, "write everything through the page cache",
+	  .offset = AT(no_direct_io) },
 	{ OPTION_U64, 0, "file-version", "6|7", "version of the trace.dat format (default 7)",
 	  .offset = AT(file_version) },
 	{ OPTION_FLAG, 0, "no-capture", NULL, "do not store what PCI devices there are, and how",

@@ -174,6 +174,9 @@ static int prepare(struct recorder *recorder, const sigset_t *mask, struct p2p_e
 	recorder->spool.priority = options->priority;
 	recorder->spool.still = options->flight;
 	recorder->spool.max_bytes = options->max_bytes;
+	/* What is read again soon stays in memory. */
+	recorder->spool.direct = !options->no_direct_io && !options->compression &&
+				 options->file_version == 7 && !recorder->output.unnamed;
 	recorder->spool.turn_bytes = options->rotation.bytes;
 	if (options->session.stacks)
 		recorder->spool.stack_type = stacks_record_type(&recorder->session.tracefs);

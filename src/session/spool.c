@@ -18,62 +18,6 @@
 
 /* ---- one thread ---- */
 
-/* Keeps what is in the pipe: it was taken from the ring buffer already. */
-static void save_rest(struct spool_lane *lane, size_t bytes)
-{
-	struct spool_file *file = lane->file;
-
-	file->rest = malloc(bytes);
-	while (file->rest && file->rest_bytes < bytes) {
-		ssize_t got = read(lane->pipe[0], file->rest + file->rest_bytes,
-				   bytes - file->rest_bytes);
-
-		if (got <= 0)
-			break;
-		file->rest_bytes += (size_t)got;
-	}
-}
-
-/* Wakes who waits for the end. */
-static int ask_for_attention(const struct spool *spool)
-{
-	const uint64_t one = 1;
-
-	return write(spool->attention, &one, sizeof(one)) == sizeof(one) ? 0 : errno;
-}
-
-static int fail_lane(struct spool_lane *lane, int error)
-{
-	int unsaid;
-
-	lane->error = error;
-	unsaid = ask_for_attention(lane->spool);
-	if (unsaid)
-		lane->error = unsaid;
-	return -1;
-}
-
-/* Pipe to file. */
-static int empty_pipe(struct spool_lane *lane, size_t bytes)
-{
-	while (bytes) {
-		ssize_t moved =
-			splice(lane->pipe[0], NULL, lane->file->fd, NULL, bytes, SPLICE_F_MOVE);
-
-		if (moved <= 0) {
-			int error = moved ? errno : EIO;
-
-			if (error == EINTR)
-				continue;
-			save_rest(lane, bytes);
-			return fail_lane(lane, error);
-		}
-		bytes -= (size_t)moved;
-		lane->file->bytes += (size_t)moved;
-	}
-	return 0;
-}
-
 bool spool_is_full(const struct spool *spool)
 {
 	return spool->max_bytes && spool->bytes >= spool->max_bytes;
@@ -88,7 +32,7 @@ static void count_bytes(struct spool *spool, size_t bytes)
 {
 	spool->bytes += bytes;
 	if (spool_is_full(spool) || spool_wants_turn(spool))
-		ask_for_attention(spool);
+		spool_ask_for_attention(spool);
 }
 
 /* A whole sub-buffer by read(2), full or not.  Returns 1, 0 when there is none, -1.  A CPU
@@ -106,7 +50,7 @@ static int read_page(struct spool_lane *lane, unsigned char *page)
 		sched_yield();
 	}
 	if (got < 0 && errno != EAGAIN && errno != ENODEV)
-		return fail_lane(lane, errno);
+		return spool_fail_lane(lane, errno);
 	if (got <= 0)
 		return 0;
 	memset(page + got, 0, size - (size_t)got);
@@ -118,7 +62,7 @@ static int write_page(struct spool_lane *lane, struct spool_file *file, const un
 	int error = spool_file_write(file, page, lane->spool->session->page_size);
 
 	if (error)
-		return fail_lane(lane, error);
+		return spool_fail_lane(lane, error);
 	count_bytes(lane->spool, lane->spool->session->page_size);
 	return 0;
 }
@@ -128,7 +72,7 @@ static int write_page(struct spool_lane *lane, struct spool_file *file, const un
 static int take_rest_of_page(struct spool_lane *lane)
 {
 	unsigned char *page = malloc(lane->spool->session->page_size);
-	int result = page ? read_page(lane, page) : fail_lane(lane, ENOMEM);
+	int result = page ? read_page(lane, page) : spool_fail_lane(lane, ENOMEM);
 
 	if (result > 0)
 		result = write_page(lane, lane->file, page);
@@ -140,18 +84,19 @@ static int take_rest_of_page(struct spool_lane *lane)
 static int take_full_pages(struct spool_lane *lane, bool ready)
 {
 	/* What comes from now on may be the new file's: first the turn. */
-	while (!lane->asked) {
+	for (bool again = false; !lane->asked; again = true) {
 		ssize_t got = splice(lane->raw, NULL, lane->pipe[1], NULL, 16 * PIPE_BYTES,
 				     SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0 && errno != EAGAIN)
-			return fail_lane(lane, errno);
+			return spool_fail_lane(lane, errno);
 		if (got <= 0)
 			return ready && lane->halfway ? take_rest_of_page(lane) : 0;
 		lane->halfway = false;
-		if (empty_pipe(lane, (size_t)got))
+		spool_note_taken(lane, (size_t)got, again);
+		if (spool_empty_pipe(lane, (size_t)got))
 			return -1;
 		count_bytes(lane->spool, (size_t)got);
 	}
@@ -253,7 +198,7 @@ static int take_turn(struct spool_lane *lane)
 		return 0;
 	}
 	await_moment(lane);
-	result = pages ? take_until_turn(lane, pages, pages + size) : fail_lane(lane, ENOMEM);
+	result = pages ? take_until_turn(lane, pages, pages + size) : spool_fail_lane(lane, ENOMEM);
 	free(pages);
 	if (result)
 		return -1;
@@ -292,7 +237,7 @@ static void run_until_stop(struct spool_lane *lane)
 		int error = await_work(lane, events);
 
 		if (error) {
-			fail_lane(lane, error);
+			spool_fail_lane(lane, error);
 			return;
 		}
 		if (events[POLL_TURN].revents & POLLIN && take_turn(lane))
