@@ -185,12 +185,29 @@ static int see_pid(struct tep_event *event, struct tep_record *record, int cpu, 
 	return 0;
 }
 
+/* Knows the marker's event and no other: tracefs_local_events() would read all symbols of the
+ * kernel for it, most of the work of a short recording. */
+static struct tep_handle *know_marker(const struct instance *instance)
+{
+	char *header = instance_read(instance, "events/header_page", NULL);
+	char *format = instance_read(instance, "events/ftrace/print/format", NULL);
+	struct tep_handle *tep = header && format ? tep_alloc() : NULL;
+
+	if (tep && (tep_parse_header_page(tep, header, strlen(header), sizeof(long)) ||
+		    tep_parse_event(tep, format, strlen(format), "ftrace"))) {
+		tep_free(tep);
+		tep = NULL;
+	}
+	free(format);
+	free(header);
+	return tep;
+}
+
 /* Writes a marker and looks under which number the kernel recorded its writer. */
 static int recorded_pid(const struct instance *instance)
 {
-	static const char *const systems[] = { "ftrace", NULL };
 	struct tracefs_instance *library = tracefs_instance_alloc(NULL, instance->name);
-	struct tep_handle *tep = library ? tracefs_local_events_system(NULL, systems) : NULL;
+	struct tep_handle *tep = library ? know_marker(instance) : NULL;
 	int pid = -1;
 
 	if (tep && !instance_try(instance, "trace_marker", "pid"))
