@@ -6,7 +6,9 @@
  * While recording NAME there are, all called ".NAME.STEM.PART" (see output.h):
  *
  *	meta	what is known from the start: formats, clock, CPUs
- *	state	what changes: names, losses, and at the end the plan; replaced whole
+ *	state	what changes: losses, and at the end names and the plan; replaced whole
+ *	tasks	"TID TGID NAME" lines, the later of two for a task counts; it grows, and is
+ *		replaced now and then.  What state says of tasks outdoes it
  *	cpuN-I	the pages of CPU N in instance I, behind some head room
  *	whole	in version 6, the file being put together
  *
@@ -19,7 +21,8 @@
  * The plan says where the pages of each CPU are being moved to.  Moved pages are
  * cut out of their file (they read as zeros) only once they have arrived.
  *
- * Source: src/trace/recover_remains.c (finding, reading), recover_pieces.c; src/session/sidecar.c writes
+ * Source: src/trace/recover_remains.c (finding, reading), recover_pieces.c;
+ * src/session/sidecar.c writes, recover_tasks.c reads tasks
  */
 #ifndef P2PTRACE_REMAINS_H
 #define P2PTRACE_REMAINS_H
@@ -35,6 +38,7 @@
 #define REMAINS_MAGIC "p2ptrace remains 1\n"
 #define REMAINS_META "meta"
 #define REMAINS_STATE "state"
+#define REMAINS_TASKS "tasks"
 
 enum remains_key {
 	REMAINS_PAGE_SIZE, /* "page_size" */

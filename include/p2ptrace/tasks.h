@@ -24,12 +24,16 @@ struct task {
 	uint32_t tgid; /* 0: not known */
 	char name[16]; /* "": not known */
 	bool alive; /* a process that lived when /proc was looked through */
+	bool changed; /* is one of tasks.changed */
 	uint64_t start; /* of such a one: clock ticks since boot */
 };
 
 struct tasks {
 	struct task *slots; /* open addressing */
 	size_t room, count;
+	char *names, *tgids; /* the kernel's tables as they were read last, malloc'd */
+	uint32_t *changed; /* whose name or process is new, malloc'd */
+	size_t changed_count;
 };
 
 /* Reads the kernel's table of names once more.  Without memory less is known. */
@@ -59,6 +63,15 @@ void tasks_write_names(const struct tasks *tasks, FILE *to);
 
 /* Lines of the private option for every thread whose process is known. */
 void tasks_write_tgids(const struct tasks *tasks, FILE *to);
+
+/* "TID TGID NAME\n" for every task, 0 and "" what is not known, and for those that changed
+ * since either was called last: the second continues what the first began.  The later line
+ * counts. */
+void tasks_write_log(struct tasks *tasks, FILE *to);
+void tasks_write_changes(struct tasks *tasks, FILE *to);
+
+/* Takes in one such line, without its end. */
+void tasks_add_logged(struct tasks *tasks, const char *line);
 
 void tasks_free(struct tasks *tasks);
 

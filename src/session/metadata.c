@@ -224,15 +224,11 @@ static void add_losses(FILE *to, const struct piece *piece)
 				    session->cpus[i % session->cpu_count], piece->unsaved[i]);
 }
 
-/* Threads, and who lives: at the end as it was then, else what is known so far. */
+/* Threads, and who lives, at the end.  Until then they are in a file of their own (sidecar.h). */
 static void add_tasks(FILE *to, const struct piece *piece)
 {
-	if (!piece->recorder->session.pids_global)
+	if (!piece->recorder->session.pids_global || !piece->ended)
 		return;
-	if (!piece->ended) {
-		tasks_write_tgids(&piece->recorder->tasks, to);
-		return;
-	}
 	fputs(piece->tgids, to);
 	private_add(to, PRIVATE_LIVENESS, "%d", piece->liveness);
 	fputs(piece->alive, to);

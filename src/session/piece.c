@@ -37,7 +37,7 @@ struct piece *piece_new(struct recorder *recorder, unsigned int number, struct p
 	piece->recorder = recorder;
 	piece->number = number;
 	piece->output.dir = -1;
-	piece->sidecar.lock = -1;
+	piece->sidecar.lock = piece->sidecar.tasks = -1;
 	piece->whole = -1;
 	piece->lane_count = lanes;
 	piece->unsaved = calloc(lanes, sizeof(*piece->unsaved));

@@ -25,13 +25,14 @@ static int time_to_wait(uint64_t now, const uint64_t *moments, size_t count)
 }
 
 /* Names, threads and losses, for the case that there is no stop.  Thread groups are
- * read at ever longer intervals: that takes time in proportion to pid_max. */
+ * read at ever longer intervals: that takes time in proportion to pid_max.  In a pid
+ * namespace their numbers are not those of the trace. */
 static void note_so_far(struct recorder *recorder, unsigned int seconds)
 {
 	tasks_poll(&recorder->tasks, &recorder->session.tracefs);
-	if (!(seconds & (seconds - 1)) || !(seconds % 64))
+	if (recorder->session.pids_global && (!(seconds & (seconds - 1)) || !(seconds % 64)))
 		tasks_read_tgids(&recorder->tasks, &recorder->session.tracefs);
-	sidecar_update(recorder->piece);
+	sidecar_update(recorder->piece, &recorder->tasks);
 }
 
 /* What is due by time. */
@@ -188,7 +189,7 @@ static int start(struct recorder *recorder, struct p2p_error *err)
 	const struct recorder_options *options = recorder->options;
 
 	tasks_poll(&recorder->tasks, &recorder->session.tracefs);
-	sidecar_update(recorder->piece);
+	sidecar_update(recorder->piece, &recorder->tasks);
 	if (spool_start(&recorder->spool, &recorder->piece->files, err) ||
 	    session_start(&recorder->session, err))
 		return -1;
@@ -196,7 +197,7 @@ static int start(struct recorder *recorder, struct p2p_error *err)
 	recorder->began_ns = recorder_now_ns();
 	recorder->piece->start = recorder->session.start;
 	recorder->piece->wall_offset = recorder->session.wall_offset;
-	sidecar_update(recorder->piece);
+	sidecar_update(recorder->piece, &recorder->tasks);
 	if (options->command)
 		return workload_start(&recorder->workload, options->command[0], err);
 	return 0;

@@ -105,7 +105,7 @@ static int copy_lane(struct work *work, const struct remains_lane *lane, struct 
 /* ---- the file ---- */
 
 /* What the recorder knew then, and that it is not all. */
-static char *private_text(const struct remains *remains)
+static char *private_text(const struct remains *remains, const struct tasks *tasks)
 {
 	const char *known = remains->metadata.private_text;
 	char *text = NULL;
@@ -118,6 +118,7 @@ static char *private_text(const struct remains *remains)
 		fputs(known, to);
 	else
 		private_add(to, PRIVATE_FORMAT, "%d", PRIVATE_OPTION_FORMAT);
+	tasks_write_tgids(tasks, to);
 	private_add(to, PRIVATE_RECOVERED, "1");
 	if (!fclose(to))
 		return text;
@@ -125,27 +126,43 @@ static char *private_text(const struct remains *remains)
 	return NULL;
 }
 
-static int write_metadata(const struct work *work, struct write_lane *placed, struct p2p_error *err)
+static int write_texts(const struct work *work, struct write_lane *placed, const char *names,
+		       const char *private, struct p2p_error *err)
 {
 	const struct remains *remains = work->remains;
 	struct trace_metadata metadata = remains->metadata;
 	size_t cpus = remains->lane_count / metadata.buffer_count;
-	char *text = private_text(remains);
-	int result;
 
-	if (!text)
-		return p2p_fail(err, "no memory");
 	for (size_t i = 0; i < metadata.buffer_count; i++)
 		remains->buffers[i] =
 			(struct write_buffer){ remains->buffers[i].name, placed + i * cpus, cpus };
 	metadata.formats = remains->formats;
 	metadata.buffers = remains->buffers;
 	metadata.cpu_stats = remains->stats;
-	metadata.private_text = text;
+	metadata.cmdlines = names;
+	metadata.private_text = private;
 	metadata.compressor = work->compressor;
 	metadata.captures = remains->captures;
-	result = trace_write7(work->to, &metadata, work->end, err);
-	free(text);
+	return trace_write7(work->to, &metadata, work->end, err);
+}
+
+/* Names and processes are the state's once tracing had ended. */
+static int write_metadata(const struct work *work, struct write_lane *placed, struct p2p_error *err)
+{
+	const char *known = work->remains->metadata.cmdlines;
+	struct tasks tasks = { .room = 0 };
+	char *names, *private;
+	int result;
+
+	if (!known)
+		recover_tasks(work->remains, &tasks);
+	names = known ? strdup(known) : recover_names(&tasks);
+	private = private_text(work->remains, &tasks);
+	result = names && private ? write_texts(work, placed, names, private, err)
+				  : p2p_fail(err, "no memory");
+	tasks_free(&tasks);
+	free(names);
+	free(private);
 	return result;
 }
 

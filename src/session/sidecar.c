@@ -166,26 +166,6 @@ static void put_plan(FILE *to, const struct piece *piece, const char *part,
 	free(lines);
 }
 
-static bool put_names(FILE *to, const struct piece *piece)
-{
-	char *names = NULL;
-	size_t size;
-	FILE *text;
-
-	if (piece->names) {
-		put(to, REMAINS_CMDLINES, "-", piece->names);
-		return true;
-	}
-	text = open_memstream(&names, &size);
-	if (!text)
-		return false;
-	tasks_write_names(&piece->recorder->tasks, text);
-	if (!fclose(text))
-		put(to, REMAINS_CMDLINES, "-", names);
-	free(names);
-	return true;
-}
-
 static bool make_state(struct piece *piece, const char *part, const struct write_lane *placed,
 		       char **text, size_t *size)
 {
@@ -200,7 +180,8 @@ static bool make_state(struct piece *piece, const char *part, const struct write
 		return false;
 	fputs(REMAINS_MAGIC, to);
 	put(to, REMAINS_PRIVATE, "-", metadata.private_text);
-	put_names(to, piece);
+	if (piece->names)
+		put(to, REMAINS_CMDLINES, "-", piece->names);
 	put_capture(to, piece, CAPTURE_END);
 	for (size_t i = 0; i < piece->lane_count; i++)
 		put_stats(to, piece, i);
@@ -209,21 +190,32 @@ static bool make_state(struct piece *piece, const char *part, const struct write
 	return finish(to);
 }
 
-/* Beside the former one and then in its place: there is always a whole one. */
-static bool replace_state(const struct piece *piece, const char *text, size_t size)
+/* Beside the former one and then in its place: there is always a whole one.  Returns its
+ * descriptor, or -1. */
+static int replace_part(const struct piece *piece, const char *part, const char *text, size_t size)
 {
-	static const char fresh[] = REMAINS_STATE "-new";
 	struct p2p_error ignored;
-	bool good;
+	char fresh[16];
 	int fd;
 
+	snprintf(fresh, sizeof(fresh), "%s-new", part);
 	output_remove(&piece->output, fresh);
 	fd = output_create(&piece->output, fresh, &ignored);
 	if (fd < 0)
-		return false;
-	good = write_all(fd, text, size);
+		return -1;
+	if (write_all(fd, text, size) && !output_replace(&piece->output, fresh, part))
+		return fd;
 	close(fd);
-	return good && !output_replace(&piece->output, fresh, REMAINS_STATE);
+	return -1;
+}
+
+static bool replace_state(const struct piece *piece, const char *text, size_t size)
+{
+	int fd = replace_part(piece, REMAINS_STATE, text, size);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 static void write_state(struct piece *piece, const char *part, const struct write_lane *placed)
@@ -246,8 +238,55 @@ static void write_state(struct piece *piece, const char *part, const struct writ
 	sidecar->state_size = size;
 }
 
-void sidecar_update(struct piece *piece)
+/* ---- tasks ---- */
+
+#define TASKS_SPARE (64u << 10)
+
+/* What changed is put behind what is there; once that is mostly old it is written anew. */
+static void write_tasks(struct sidecar *sidecar, const struct piece *piece, const char *text,
+			size_t size, bool anew)
 {
+	if (anew) {
+		if (sidecar->tasks >= 0)
+			close(sidecar->tasks);
+		sidecar->tasks = replace_part(piece, REMAINS_TASKS, text, size);
+		sidecar->tasks_whole = sidecar->tasks_bytes = size;
+	} else if (write_all(sidecar->tasks, text, size)) {
+		sidecar->tasks_bytes += size;
+	} else {
+		close(sidecar->tasks);
+		sidecar->tasks = -1;
+	}
+}
+
+static void update_tasks(struct piece *piece, struct tasks *tasks)
+{
+	struct sidecar *sidecar = &piece->sidecar;
+	bool anew = sidecar->tasks < 0 ||
+		    sidecar->tasks_bytes > 2 * sidecar->tasks_whole + TASKS_SPARE;
+	char *text = NULL;
+	size_t size;
+	FILE *to;
+
+	if (!anew && !tasks->changed_count)
+		return;
+	to = open_memstream(&text, &size);
+	if (!to)
+		return;
+	if (anew)
+		tasks_write_log(tasks, to);
+	else
+		tasks_write_changes(tasks, to);
+	if (!fclose(to))
+		write_tasks(sidecar, piece, text, size, anew);
+	free(text);
+}
+
+void sidecar_update(struct piece *piece, struct tasks *tasks)
+{
+	if (piece->sidecar.lock < 0)
+		return;
+	update_tasks(piece, tasks);
 	write_state(piece, NULL, NULL);
 }
 
@@ -258,17 +297,19 @@ void sidecar_plan(struct piece *piece, const char *part, const struct write_lane
 
 void sidecar_close(struct piece *piece, bool keep)
 {
+	static const char *const parts[] = { REMAINS_META, REMAINS_STATE, REMAINS_STATE "-new",
+					     REMAINS_TASKS, REMAINS_TASKS "-new" };
 	struct sidecar *sidecar = &piece->sidecar;
 
 	free(sidecar->state);
 	sidecar->state = NULL;
+	if (sidecar->tasks >= 0)
+		close(sidecar->tasks);
+	sidecar->tasks = -1;
 	if (sidecar->lock < 0)
 		return;
-	if (!keep) {
-		output_remove(&piece->output, REMAINS_META);
-		output_remove(&piece->output, REMAINS_STATE);
-		output_remove(&piece->output, REMAINS_STATE "-new");
-	}
+	for (size_t i = 0; !keep && i < sizeof(parts) / sizeof(parts[0]); i++)
+		output_remove(&piece->output, parts[i]);
 	close(sidecar->lock);
 	sidecar->lock = -1;
 }

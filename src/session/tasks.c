@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "p2ptrace/rows.h"
 #include "p2ptrace/tasks.h"
 #include "p2ptrace/trace_write.h"
 
@@ -64,20 +65,47 @@ const struct task *tasks_find(const struct tasks *tasks, uint32_t tid)
 void tasks_free(struct tasks *tasks)
 {
 	free(tasks->slots);
-	*tasks = (struct tasks){ NULL, 0, 0 };
+	free(tasks->names);
+	free(tasks->tgids);
+	free(tasks->changed);
+	*tasks = (struct tasks){ .room = 0 };
+}
+
+/* Without memory a recording that is killed knows less. */
+static void note_change(struct tasks *tasks, struct task *task)
+{
+	uint32_t *tid = task->changed ? NULL : ROWS_ADD(tasks->changed, tasks->changed_count);
+
+	if (!tid)
+		return;
+	*tid = task->tid;
+	task->changed = true;
+}
+
+static void set_tgid(struct tasks *tasks, struct task *task, uint32_t tgid)
+{
+	if (task->tgid == tgid)
+		return;
+	task->tgid = tgid;
+	note_change(tasks, task);
 }
 
 /* ---- the kernel's tables ---- */
 
 /* Whoever runs a program chooses its name: what would break the file's lines, or a
  * terminal, is made a question mark. */
-static void set_name(struct task *task, const char *name, size_t length)
+static void set_name(struct tasks *tasks, struct task *task, const char *name, size_t length)
 {
-	if (length > sizeof(task->name) - 1)
-		length = sizeof(task->name) - 1;
+	char clean[sizeof(task->name)] = "";
+
+	if (length > sizeof(clean) - 1)
+		length = sizeof(clean) - 1;
 	for (size_t i = 0; i < length; i++)
-		task->name[i] = (unsigned char)name[i] < ' ' || name[i] == 0x7f ? '?' : name[i];
-	memset(task->name + length, 0, sizeof(task->name) - length);
+		clean[i] = (unsigned char)name[i] < ' ' || name[i] == 0x7f ? '?' : name[i];
+	if (!memcmp(clean, task->name, sizeof(clean)))
+		return;
+	memcpy(task->name, clean, sizeof(clean));
+	note_change(tasks, task);
 }
 
 /* "TID REST" on one line; 0 when it is none. */
@@ -101,7 +129,7 @@ void tasks_add_names(struct tasks *tasks, const char *text)
 
 		/* "<...>" is what the kernel says when it does not know. */
 		if (tid && strncmp(name, "<...>", 5) != 0 && (task = get_task(tasks, tid)))
-			set_name(task, name, (size_t)(line + length - name));
+			set_name(tasks, task, name, (size_t)(line + length - name));
 		line += length + (line[length] == '\n');
 	}
 }
@@ -115,29 +143,55 @@ void tasks_add_tgids(struct tasks *tasks, const char *text)
 		struct task *task = tgid ? get_task(tasks, tid) : NULL;
 
 		if (task)
-			task->tgid = tgid;
+			set_tgid(tasks, task, tgid);
 		line += length + (line[length] == '\n');
 	}
 }
 
-static void add_file(struct tasks *tasks, const struct tracefs *tracefs, const char *file,
-		     void (*add)(struct tasks *tasks, const char *text))
+/* Behind the last end of a line of what both begin with, and the same of their ends: most of
+ * these tables is as it was a second ago. */
+static const char *skip_same(const char *text, const char *before, size_t *length)
 {
-	char *text = read_file_at(tracefs->top, file);
+	size_t same = 0, line = 0, end = strlen(text), end_before = strlen(before), cut = end;
 
-	if (text)
-		add(tasks, text);
-	free(text);
+	for (; same < end && text[same] == before[same]; same++)
+		if (text[same] == '\n')
+			line = same + 1;
+	while (end > line && end_before > line && text[end - 1] == before[end_before - 1]) {
+		if (text[--end] == '\n')
+			cut = end + 1;
+		end_before--;
+	}
+	*length = cut - line;
+	return text + line;
+}
+
+static void add_file(struct tasks *tasks, const struct tracefs *tracefs, const char *file,
+		     char **before, void (*add)(struct tasks *tasks, const char *text))
+{
+	char *text = read_file_at(tracefs->top, file), *news;
+	const char *from;
+	size_t length;
+
+	if (!text)
+		return;
+	from = skip_same(text, *before ? *before : "", &length);
+	news = strndup(from, length);
+	if (news)
+		add(tasks, news);
+	free(news);
+	free(*before);
+	*before = text;
 }
 
 void tasks_poll(struct tasks *tasks, const struct tracefs *tracefs)
 {
-	add_file(tasks, tracefs, "saved_cmdlines", tasks_add_names);
+	add_file(tasks, tracefs, "saved_cmdlines", &tasks->names, tasks_add_names);
 }
 
 void tasks_read_tgids(struct tasks *tasks, const struct tracefs *tracefs)
 {
-	add_file(tasks, tracefs, "saved_tgids", tasks_add_tgids);
+	add_file(tasks, tracefs, "saved_tgids", &tasks->tgids, tasks_add_tgids);
 }
 
 /* ---- /proc ---- */
@@ -195,13 +249,13 @@ static void scan_threads(struct tasks *tasks, int process, uint32_t pid)
 		if (!task)
 			continue;
 		if (!task->tgid)
-			task->tgid = pid;
+			set_tgid(tasks, task, pid);
 		if (task->name[0])
 			continue;
 		snprintf(path, sizeof(path), "task/%s/comm", entry->d_name);
 		name = read_file_at(process, path);
 		if (name)
-			set_name(task, name, strlen(name) - (*name ? 1 : 0));
+			set_name(tasks, task, name, strlen(name) - (*name ? 1 : 0));
 		free(name);
 	}
 	if (dir)
@@ -225,7 +279,7 @@ static bool scan_process(struct tasks *tasks, int proc, const char *number)
 		task->start = start;
 		/* What was seen while recording stays: a number may be in use again. */
 		if (!task->name[0])
-			set_name(task, name, strlen(name));
+			set_name(tasks, task, name, strlen(name));
 		scan_threads(tasks, dir, pid);
 	}
 	close(dir);
@@ -255,14 +309,18 @@ void tasks_unmark(struct tasks *tasks)
 
 void tasks_forget(struct tasks *tasks)
 {
-	struct tasks kept = { NULL, 0, 0 };
+	struct tasks kept = { .room = 0 };
 
 	for (size_t i = 0; i < tasks->room; i++) {
 		const struct task *task = &tasks->slots[i];
 		struct task *copy = task->alive ? get_task(&kept, task->tid) : NULL;
 
-		if (copy)
+		if (copy) {
 			*copy = *task;
+			copy->changed = false;
+			if (task->changed)
+				note_change(&kept, copy);
+		}
 	}
 	tasks_free(tasks);
 	*tasks = kept;
@@ -302,4 +360,52 @@ void tasks_write_alive(const struct tasks *tasks, int64_t boot_offset, bool ns, 
 		else
 			private_add(to, PRIVATE_ALIVE, "%u -", task->tid);
 	}
+}
+
+/* ---- what is written while recording, little by little ---- */
+
+static void write_logged(const struct task *task, FILE *to)
+{
+	fprintf(to, "%u %u %s\n", task->tid, task->tgid, task->name);
+}
+
+void tasks_write_changes(struct tasks *tasks, FILE *to)
+{
+	for (size_t i = 0; i < tasks->changed_count; i++) {
+		struct task *task = find_slot(tasks->slots, tasks->room, tasks->changed[i]);
+
+		task->changed = false;
+		if (task->tid)
+			write_logged(task, to);
+	}
+	free(tasks->changed);
+	tasks->changed = NULL;
+	tasks->changed_count = 0;
+}
+
+void tasks_write_log(struct tasks *tasks, FILE *to)
+{
+	for (size_t i = 0; i < tasks->room; i++) {
+		tasks->slots[i].changed = false;
+		if (tasks->slots[i].tid)
+			write_logged(&tasks->slots[i], to);
+	}
+	free(tasks->changed);
+	tasks->changed = NULL;
+	tasks->changed_count = 0;
+}
+
+void tasks_add_logged(struct tasks *tasks, const char *line)
+{
+	const char *rest;
+	uint32_t tid = parse_line(line, &rest);
+	char *name;
+	unsigned long tgid = tid ? strtoul(rest, &name, 10) : 0;
+	struct task *task = tid && *name == ' ' ? get_task(tasks, tid) : NULL;
+
+	if (!task)
+		return;
+	if (tgid <= INT32_MAX)
+		set_tgid(tasks, task, (uint32_t)tgid);
+	set_name(tasks, task, name + 1, strlen(name + 1));
 }

@@ -44,7 +44,7 @@ int recorder_turn(struct recorder *recorder, struct p2p_error *err)
 		return -1;
 	/* For the case that this is killed now. */
 	begin_at(next, session, trace_clock_now(session));
-	sidecar_update(next);
+	sidecar_update(next, &recorder->tasks);
 	/* Who lives now or when the names are read lived at the turn: whoever ended before it
 	 * has left an event that says so. */
 	if (session->pids_global)
@@ -63,7 +63,7 @@ int recorder_turn(struct recorder *recorder, struct p2p_error *err)
 	}
 	tasks_forget(&recorder->tasks);
 	tasks_poll(&recorder->tasks, &session->tracefs);
-	sidecar_update(next);
+	sidecar_update(next, &recorder->tasks);
 	finisher_push(&recorder->finisher, ended);
 	return 0;
 }

@@ -370,8 +370,6 @@ static int read_both(struct remains *remains, struct p2p_error *err)
 	/* Without state the recorder had not come to its first event. */
 	if (remains->state && !parse(remains, remains->state, state_size))
 		return damaged(remains, "state ends too early", err);
-	if (!remains->metadata.cmdlines)
-		remains->metadata.cmdlines = "";
 	return check_meta(remains, err);
 }
 

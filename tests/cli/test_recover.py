@@ -343,7 +343,7 @@ class CareTest(RecoverTest):
         left = Left(self.path)
         saved = {part: left.read(part) for part in left.files}
         for number in range(60):
-            part = choose.choice(("meta", "state"))
+            part = choose.choice(("meta", "state", "tasks"))
             data = bytearray(saved[part])
             if number % 2:
                 del data[choose.randrange(len(data)):]

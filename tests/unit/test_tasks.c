@@ -24,7 +24,7 @@ static void check_name(const struct tasks *tasks, uint32_t tid, const char *name
 
 static void test_names_are_kept(void **state)
 {
-	struct tasks tasks = { NULL, 0, 0 };
+	struct tasks tasks = { .room = 0 };
 
 	(void)state;
 	assert_null(tasks_find(&tasks, 1));
@@ -40,7 +40,7 @@ static void test_names_are_kept(void **state)
 /* A name may hold line breaks and escapes; whatever comes out stays on its line. */
 static void test_hostile_names(void **state)
 {
-	struct tasks tasks = { NULL, 0, 0 };
+	struct tasks tasks = { .room = 0 };
 	char *text;
 	size_t size;
 	FILE *to = open_memstream(&text, &size);
@@ -60,7 +60,7 @@ static void test_hostile_names(void **state)
 
 static void test_many(void **state)
 {
-	struct tasks tasks = { NULL, 0, 0 };
+	struct tasks tasks = { .room = 0 };
 	char line[32];
 
 	(void)state;
@@ -77,7 +77,7 @@ static void test_many(void **state)
 
 static void test_thread_groups(void **state)
 {
-	struct tasks tasks = { NULL, 0, 0 };
+	struct tasks tasks = { .room = 0 };
 	char *text;
 	size_t size;
 	FILE *to = open_memstream(&text, &size);
@@ -91,6 +91,60 @@ static void test_thread_groups(void **state)
 	assert_int_equal(fclose(to), 0);
 	assert_string_equal(text, "tgid 12 10\n");
 	free(text);
+	tasks_free(&tasks);
+}
+
+static char *written(struct tasks *tasks, void (*write)(struct tasks *tasks, FILE *to))
+{
+	char *text;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+
+	write(tasks, to);
+	assert_int_equal(fclose(to), 0);
+	return text;
+}
+
+static void check_changes(struct tasks *tasks, const char *expected)
+{
+	char *text = written(tasks, tasks_write_changes);
+
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+/* What is written little by little says the same in the end. */
+static void test_log(void **state)
+{
+	struct tasks tasks = { .room = 0 }, read = { .room = 0 };
+	char *text;
+
+	(void)state;
+	tasks_add_names(&tasks, "12 worker\n");
+	text = written(&tasks, tasks_write_log);
+	assert_string_equal(text, "12 0 worker\n");
+	free(text);
+	check_changes(&tasks, "");
+	tasks_add_names(&tasks, "12 worker\n13 a b\n");
+	tasks_add_tgids(&tasks, "12 10\n14 9\n");
+	check_changes(&tasks, "13 0 a b\n12 10 worker\n14 9 \n");
+	tasks_add_names(&tasks, "12 worker\n13 c\n13 d\n");
+	tasks_add_tgids(&tasks, "12 10\n");
+	check_changes(&tasks, "13 0 d\n");
+	check_changes(&tasks, "");
+
+	for (size_t i = 0; i < 9; i++)
+		tasks_add_logged(&read, (const char *[]){ "12 0 old", "12 10 worker", "14 9 ",
+							  "13 0 d", "", "15", "15 3", "x 1 y",
+							  "16 4294967296 \x1b[m" }[i]);
+	check_name(&read, 12, "worker");
+	assert_int_equal(tasks_find(&read, 12)->tgid, 10);
+	assert_int_equal(tasks_find(&read, 14)->tgid, 9);
+	check_name(&read, 13, "d");
+	assert_null(tasks_find(&read, 15));
+	check_name(&read, 16, "?[m");
+	assert_int_equal(tasks_find(&read, 16)->tgid, 0);
+	tasks_free(&read);
 	tasks_free(&tasks);
 }
 
@@ -118,7 +172,7 @@ static void test_stat(void **state)
 
 static void test_scan_finds_ourselves(void **state)
 {
-	struct tasks tasks = { NULL, 0, 0 };
+	struct tasks tasks = { .room = 0 };
 	char *text, line[32];
 	size_t size;
 	FILE *to = open_memstream(&text, &size);
@@ -154,9 +208,13 @@ static void test_private_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names_are_kept), cmocka_unit_test(test_hostile_names),
-		cmocka_unit_test(test_many),	       cmocka_unit_test(test_thread_groups),
-		cmocka_unit_test(test_stat),	       cmocka_unit_test(test_scan_finds_ourselves),
+		cmocka_unit_test(test_names_are_kept),
+		cmocka_unit_test(test_hostile_names),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_thread_groups),
+		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_stat),
+		cmocka_unit_test(test_scan_finds_ourselves),
 		cmocka_unit_test(test_private_lines),
 	};
 
