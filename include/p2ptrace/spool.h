@@ -37,6 +37,7 @@ struct spool_file {
 	int fd; /* -1: taken over, or not open */
 	char part[32]; /* its name, see output.h */
 	_Atomic uint64_t bytes; /* of pages, behind the head room */
+	uint64_t direct; /* of them went past the page cache */
 	unsigned char *rest; /* what had left the ring buffer and could not be written, malloc'd */
 	size_t rest_bytes;
 };

@@ -181,6 +181,8 @@ static ssize_t move_direct(struct spool_lane *lane, size_t bytes)
 		lane->direct.refused = true;
 	else
 		judge(lane, began, now_ns());
+	if (moved > 0)
+		lane->file->direct += (uint64_t)moved;
 	return moved;
 }
 
