@@ -5,6 +5,9 @@ P2PTRACE_KILLS=N makes N recordings end at random moments instead of a few;
 P2PTRACE_SEED=N repeats a run's choices.
 """
 
+import collections
+import contextlib
+import ctypes
 import os
 import random
 import re
@@ -20,6 +23,11 @@ import rig
 INSTANCES = rig.TRACING + "/instances"
 KILLS = int(os.environ.get("P2PTRACE_KILLS", "10"))
 SEED = int(os.environ.get("P2PTRACE_SEED", random.randrange(10**6)))
+
+
+# What a recorder is at when it is killed, in turn.
+MODES = ([], ["-z"], ["--switch-output", "300ms"], ["--overwrite"], ["--file-version", "6"],
+         ["--switch-output", "1M", "-z"], ["--switch-output", "2M", "--rotate", "2"])
 
 
 # --- the files left behind, read without p2ptrace ---
@@ -57,16 +65,51 @@ def values(found, key):
     return [(word, value) for name, word, value in found if name == key]
 
 
-class Left:
-    """What lies beside a recording whose recorder is gone."""
+def unpack(packed, size):
+    """What zstd made small; None when it is not that."""
+    library = ctypes.CDLL("libzstd.so.1")
+    library.ZSTD_decompress.restype = ctypes.c_size_t
+    plain = ctypes.create_string_buffer(size)
+    got = library.ZSTD_decompress(plain, ctypes.c_size_t(size), packed,
+                                  ctypes.c_size_t(len(packed)))
+    return plain.raw if got == size else None
 
-    def __init__(self, path):
-        self.folder, name = os.path.split(path)
-        self.files = {}
-        for file in os.listdir(self.folder):
-            match = re.fullmatch(re.escape(f".{name}.") + r"\d+-[0-9a-f]{8}\.(.*)", file)
+
+def chunks(data):
+    """The whole chunks of a packed file behind its head room, unpacked (packing.h)."""
+    at = 4
+    while at + 8 <= len(data):
+        packed, plain = struct.unpack_from("<II", data, at)
+        pages = unpack(data[at + 8:at + 8 + packed], plain) if packed else None
+        if pages is None:
+            return
+        yield pages
+        at += 8 + packed
+
+
+class Left:
+    """What lies beside a recording whose recorder is gone: its files by their parts."""
+
+    def __init__(self, files):
+        self.files = files
+
+    @staticmethod
+    def all(path):
+        """By name and stem, of the recording and of the pieces it goes to."""
+        folder, name = os.path.split(path)
+        found = collections.defaultdict(dict)
+        for file in os.listdir(folder):
+            match = re.fullmatch(r"\.(" + re.escape(name) + r"(?:\.\d{16})?)\."
+                                 r"(\d+-[0-9a-f]{8})\.(.*)", file)
             if match:
-                self.files[match.group(1)] = os.path.join(self.folder, file)
+                found[match.group(1, 2)][match.group(3)] = os.path.join(folder, file)
+        return {key: Left(files) for key, files in found.items()}
+
+    @staticmethod
+    def of(path):
+        """Of the only one."""
+        (left,) = Left.all(path).values()
+        return left
 
     def read(self, part):
         if part not in self.files:
@@ -80,20 +123,38 @@ class Left:
         page = int(values(meta, "page_size")[0][1])
         head = int(values(meta, "head_room")[0][1])
         plan = values(list(blocks(self.files["state"])), "plan") if "state" in self.files else []
+        packed = any(part.startswith("zcpu") for part in self.files)
         total = 0
         for number, (part, _) in enumerate(values(meta, "lane")):
-            own, moved, offset = self.read(part), b"", 0
-            size = max(0, len(own) - head)
+            offset, size = 0, None
             if plan:
-                moved = self.read(plan[0][0])
                 offset, size = map(int, plan[0][1].decode().splitlines()[number].split())
-            for at in range(0, size // page * page, page):
-                there = own[head + at:head + at + page]
-                if len(there) < page or not any(there[:16]):
-                    there = moved[offset + at:offset + at + page]
-                if len(there) == page and any(there[:16]):
-                    total += count_records(there)
+            base = self.read(plan[0][0]) if plan else b""
+            pages = []
+            if packed:
+                plain = b"".join(chunks(b"".join(self.moved("z" + part, base, head, offset, size,
+                                                            page))))
+                pages = [plain[at:at + page] for at in range(0, len(plain), page)]
+            # What is packed gives way, then the whole file does.
+            if not packed or not plan:
+                pages += list(self.moved(part, base, head, offset, size, page))[len(pages):]
+            total += sum(count_records(there) for there in pages
+                         if len(there) == page and any(there[:16]))
         return total
+
+    def moved(self, part, base, head, offset, size, page):
+        """Its blocks: where a hole is now, they have arrived in the file that is to be."""
+        own = self.read(part)
+        for at in range(0, max(0, len(own) - head) if size is None else size, page):
+            there = own[head + at:head + at + page]
+            if not any(there) or (len(there) < page and size is not None):
+                there = base[offset + at:offset + at + page] or there
+            yield there
+
+    def is_complete(self):
+        """Killed between giving the file its name and clearing up."""
+        plan = values(list(blocks(self.files["state"])), "plan") if "state" in self.files else []
+        return bool(plan) and plan[0][0] not in self.files
 
 
 def records_of(path):
@@ -153,44 +214,72 @@ class KillTest(RecoverTest):
         os.unlink(self.path)
         return taken
 
-    def run_and_kill(self, choose, begin):
+    def run_and_kill(self, choose, begin, options):
         """Between nothing yet and the file being put together."""
-        options = ["--file-version", choose.choice("677"), "-b", choose.choice(("1M", "8M"))]
         process = subprocess.Popen([rig.P2PTRACE, "record", "-o", self.path, "--system",
-                                    self.group.name, *options],
+                                    self.group.name, "-b", choose.choice(("1M", "8M")), *options],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
+        self.killed.add(process.pid)
+        try:
+            self.disturb(process, choose, begin, "--overwrite" in options)
+        finally:
+            process.kill()
+            process.wait()
+
+    def disturb(self, process, choose, begin, flight):
         if choose.random() < 0.25:
             time.sleep(choose.uniform(0, begin))
-        else:
-            time.sleep(begin + choose.uniform(0, 3))
+            return
+        time.sleep(begin)
+        for _ in range(choose.randrange(1, 4)):
+            time.sleep(choose.uniform(0, 1))
+            if flight:
+                process.send_signal(signal.SIGUSR1)
         if choose.random() < 0.5:
-            process.send_signal(signal.SIGINT)
             time.sleep(choose.uniform(0, 0.5) ** 2)
-        process.kill()
-        process.wait()
-        self.killed.add(process.pid)
+            process.send_signal(signal.SIGINT)
+        time.sleep(choose.uniform(0, 0.5) ** 2)
+
+    def expected(self):
+        """Of everything that is to become a file, the records that are on the disk."""
+        counts = []
+        for (name, _), left in Left.all(self.path).items():
+            with contextlib.suppress(KeyError, ValueError):  # no meta, or the beginning of one
+                # A piece that nothing is known of but its beginning is none.
+                if not left.is_complete() and (name == "x.dat" or "state" in left.files):
+                    counts.append(left.records())
+        return sorted(counts)
+
+    def visible(self):
+        return {name for name in self.listing() if not name.startswith(".")}
+
+    def recover_all(self):
+        """Gives the records of every file that came of it."""
+        counts = []
+        for number in range(20):
+            before = self.visible()
+            pieces = any(name != "x.dat" for name, _ in Left.all(self.path))
+            done = subprocess.run([rig.P2PTRACE, "recover", self.path,
+                                   *([] if pieces else ["-o", f"{self.path}.r{number}"])],
+                                  check=False, capture_output=True)
+            self.assertIn(done.returncode, (0, 3), done.stderr)
+            counts += [records_of(os.path.join(self.folder, name))
+                       for name in self.visible() - before]
+            if done.returncode:
+                break
+        return sorted(counts)
 
     def check(self):
         """Gives whether there was anything to recover."""
-        left = Left(self.path)
-        whole = os.path.exists(self.path)
-        try:
-            expected = left.records()
-        except (KeyError, ValueError):  # no meta, or the beginning of one
-            expected = None
-        if whole or expected is None:
-            status = subprocess.run([rig.P2PTRACE, "recover", self.path], check=False,
-                                    capture_output=True).returncode
-            self.assertIn(status, (0, 3) if whole else (3,))
-            if whole:
-                records_of(self.path)
-            else:
-                self.assertFalse([part for part in left.files if part.startswith("cpu")])
-            return False
-        rig.p2ptrace("recover", self.path)
-        self.assertEqual(records_of(self.path), expected)
-        return expected > 0
+        for name in self.visible():  # what is there by its name is whole
+            records_of(os.path.join(self.folder, name))
+        expected = self.expected()
+        self.assertEqual(self.recover_all(), expected)
+        # Of a meta that is cut off itself nothing more can be known.
+        self.assertLessEqual({name.rsplit(".", 1)[1] for name in self.listing()
+                              if name.startswith(".")}, {"meta"})
+        return any(expected)
 
     def test_at_random_moments(self):
         choose = random.Random(SEED)
@@ -201,10 +290,8 @@ class KillTest(RecoverTest):
             try:
                 for number in range(KILLS):
                     with self.subTest(run=number, seed=SEED):
-                        self.run_and_kill(choose, begin)
+                        self.run_and_kill(choose, begin, MODES[number % len(MODES)])
                         recovered += self.check()
-                        self.assertLessEqual(set(self.listing()), {"x.dat"} | {
-                            name for name in self.listing() if name.endswith(".meta")})
                         for name in self.listing():
                             os.unlink(os.path.join(self.folder, name))
             finally:
@@ -216,7 +303,7 @@ class KillTest(RecoverTest):
 class WhatItHoldsTest(RecoverTest):
     def test_everything_on_the_disk(self):
         truth = self.cut_off("--file-version", 6)
-        expected = Left(self.path).records()
+        expected = Left.of(self.path).records()
         told = rig.p2ptrace("recover", self.path).stderr
         self.assertRegex(told, "recovered .* not known")
         self.assertEqual(self.listing(), ["x.dat"])
@@ -257,7 +344,7 @@ class WhatItHoldsTest(RecoverTest):
             time.sleep(3)
             self.kill(recording)
             shell.stdin.close()
-        expected = Left(self.path).records()
+        expected = Left.of(self.path).records()
         rig.p2ptrace("recover", self.path)
         self.assertGreater(expected, 10000)
         self.assertEqual(records_of(self.path), expected)
@@ -299,7 +386,7 @@ class CareTest(RecoverTest):
 
     def test_a_new_recording_leaves_it(self):
         self.cut_off()
-        expected = Left(self.path).records()
+        expected = Left.of(self.path).records()
         rig.p2ptrace("record", "-o", self.path, "--system", self.group.name, "-d", "0.01")
         rig.p2ptrace("recover", self.path, "-o", self.path + ".cut")
         self.assertEqual(records_of(self.path + ".cut"), expected)
@@ -340,7 +427,7 @@ class CareTest(RecoverTest):
         """Cut at any place, or changed: an error or a file, never more than that."""
         self.cut_off(events=5000)
         choose = random.Random(SEED)
-        left = Left(self.path)
+        left = Left.of(self.path)
         saved = {part: left.read(part) for part in left.files}
         for number in range(60):
             part = choose.choice(("meta", "state", "tasks"))
@@ -365,7 +452,7 @@ class CareTest(RecoverTest):
     def test_links_are_not_followed(self):
         """Who may write to the directory chooses what lies there."""
         self.cut_off(events=1000)
-        left = Left(self.path)
+        left = Left.of(self.path)
         secret = os.path.join(self.folder, "secret")
         os.rename(left.files["cpu0-0"], secret)
         os.symlink(secret, left.files["cpu0-0"])
