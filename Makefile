@@ -5,7 +5,8 @@
 # make test            installs what is missing, builds, runs every test but the VM lab's
 # make fuzz            fuzz targets, with clang: build/fuzz/NAME -max_total_time=60
 # make fuzz-run        runs each of them for FUZZ_SECONDS (60)
-# make install         DESTDIR= PREFIX=/usr/local; make uninstall takes it away again
+# make install         DESTDIR= PREFIX=/usr/local SYSTEMDUNITDIR=PREFIX/lib/systemd/system;
+#                      make uninstall takes it away again
 # make format lint     clang-format; clang-format check, cppcheck, shellcheck, man pages
 # make test-asan valgrind check-install test-vm     more tests; .ci/run runs them all
 #
@@ -43,6 +44,9 @@ UNIT_TESTS  := $(UNIT_SOURCES:tests/unit/%.c=$(O)/tests/unit/%)
 FORMATTED   := $(wildcard include/p2ptrace/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch] \
                          kernel/*.[ch] bench/*.[ch])
 
+# Where systemd looks for units, /usr/local included.
+SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
+
 # All that `make install` puts anywhere, for `make uninstall`.
 SHARE := $(DESTDIR)$(PREFIX)/share
 PAGES1 := $(wildcard man/*.1)
@@ -51,7 +55,8 @@ INSTALLED := $(DESTDIR)$(PREFIX)/bin/p2ptrace \
              $(PAGES1:man/%=$(SHARE)/man/man1/%) $(PAGES5:man/%=$(SHARE)/man/man5/%) \
              $(SHARE)/bash-completion/completions/p2ptrace \
              $(SHARE)/zsh/site-functions/_p2ptrace \
-             $(SHARE)/fish/vendor_completions.d/p2ptrace.fish
+             $(SHARE)/fish/vendor_completions.d/p2ptrace.fish \
+             $(DESTDIR)$(SYSTEMDUNITDIR)/p2ptrace.service
 
 .PHONY: all deps demo test test-asan test-vm valgrind check-install unit-tests test-programs \
         install uninstall format lint clean
@@ -105,6 +110,8 @@ install: all
 	install -m 644 contrib/completions/p2ptrace.bash $(SHARE)/bash-completion/completions/p2ptrace
 	install -m 644 contrib/completions/_p2ptrace $(SHARE)/zsh/site-functions/
 	install -m 644 contrib/completions/p2ptrace.fish $(SHARE)/fish/vendor_completions.d/
+	sed 's|/usr/bin/p2ptrace|$(PREFIX)/bin/p2ptrace|' contrib/p2ptrace.service >$(O)/p2ptrace.service
+	install -m 644 $(O)/p2ptrace.service $(DESTDIR)$(SYSTEMDUNITDIR)/
 
 uninstall:
 	$(RM) $(INSTALLED)
