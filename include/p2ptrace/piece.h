@@ -46,6 +46,8 @@ struct piece {
 	struct sidecar sidecar;
 	uint64_t start, stop; /* stamps; 0: not yet */
 	int64_t wall_offset;
+	int64_t boot_offset; /* at its start, see trace_clock_boot_offset() */
+	uint64_t suspended; /* ns that the clock stood still */
 	bool ended; /* what follows is its own and final */
 	struct ring_stats *stats; /* by lane: what was counted during it */
 	char **stat_texts; /* by lane, "CPU: N\n..." */

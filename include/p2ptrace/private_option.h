@@ -27,6 +27,7 @@ enum private_key {
 	PRIVATE_START, /* "start": stamp just before tracing went on */
 	PRIVATE_STOP, /* "stop": stamp just after it went off */
 	PRIVATE_WALL_OFFSET, /* "wall_offset": signed ns; stamp + this = UTC since 1970 */
+	PRIVATE_SUSPENDED, /* "suspended": ns that the machine slept, and the clock stood still */
 	PRIVATE_PIECE, /* "piece": of a recording in several files; above 1 it goes on from another */
 	PRIVATE_SOURCE, /* "source": tracepoint, probe */
 	PRIVATE_SYSTEM, /* "system": tracefs system that held the events */

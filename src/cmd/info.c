@@ -45,6 +45,7 @@ static const struct {
 	{ PRIVATE_STACKS, "kernel stacks" },
 	{ PRIVATE_RECOVERED, "recovered" },
 	{ PRIVATE_MISSED, "missed by probes" },
+	{ PRIVATE_SUSPENDED, "suspended, in ns" },
 };
 
 #define SHOWN (sizeof(shown) / sizeof(shown[0]))

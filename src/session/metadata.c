@@ -149,6 +149,8 @@ static void add_time(FILE *to, const struct piece *piece)
 		private_add(to, PRIVATE_STOP, "%" PRIu64, piece->stop);
 	if (piece->start && clock->ns)
 		private_add(to, PRIVATE_WALL_OFFSET, "%" PRId64, piece->wall_offset);
+	if (piece->suspended)
+		private_add(to, PRIVATE_SUSPENDED, "%" PRIu64, piece->suspended);
 	if (piece->number)
 		private_add(to, PRIVATE_PIECE, "%u", piece->number);
 }

@@ -215,10 +215,20 @@ static int note_tasks(struct piece *piece, struct recorder *recorder, struct p2p
 	return p2p_fail(err, "no memory for the names of processes");
 }
 
+/* How much further than the trace clock the time since boot has come.  Other clocks go on, or
+ * are not compared so exactly. */
+static uint64_t time_asleep(const struct piece *piece, const struct session *session)
+{
+	int64_t behind = piece->boot_offset - trace_clock_boot_offset(session);
+
+	return session->clock.posix == CLOCK_MONOTONIC && behind > 1000000 ? (uint64_t)behind : 0;
+}
+
 int piece_end(struct piece *piece, struct recorder *recorder, bool last, struct p2p_error *err)
 {
 	uint64_t missed = recorder->session.source.ops->missed(&recorder->session.source);
 
+	piece->suspended = time_asleep(piece, &recorder->session);
 	system_capture(piece, CAPTURE_END);
 	if (note_tasks(piece, recorder, err) || note_stats(piece, recorder, last, err))
 		return -1;

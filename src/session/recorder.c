@@ -197,6 +197,7 @@ static int start(struct recorder *recorder, struct p2p_error *err)
 	recorder->began_ns = recorder_now_ns();
 	recorder->piece->start = recorder->session.start;
 	recorder->piece->wall_offset = recorder->session.wall_offset;
+	recorder->piece->boot_offset = trace_clock_boot_offset(&recorder->session);
 	sidecar_update(recorder->piece, &recorder->tasks);
 	if (options->command)
 		return workload_start(&recorder->workload, options->command[0], err);

@@ -25,6 +25,7 @@ static void begin_at(struct piece *piece, const struct session *session, uint64_
 {
 	piece->start = stamp;
 	piece->wall_offset = trace_clock_wall_offset(session);
+	piece->boot_offset = trace_clock_boot_offset(session);
 }
 
 /* Of a flight recorder only what is asked for before its end is called by the time. */

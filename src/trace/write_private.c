@@ -13,6 +13,7 @@ const char *const private_key_names[PRIVATE_KEYS] = {
 	[PRIVATE_START] = "start",
 	[PRIVATE_STOP] = "stop",
 	[PRIVATE_WALL_OFFSET] = "wall_offset",
+	[PRIVATE_SUSPENDED] = "suspended",
 	[PRIVATE_PIECE] = "piece",
 	[PRIVATE_SOURCE] = "source",
 	[PRIVATE_SYSTEM] = "system",

@@ -2,13 +2,13 @@
 """What recording costs, beside trace-cmd record at the same rate: figures, no test.
 
 Only by name: tests/vm/lab run _bench_record.  The machine is emulated, so that its figures
-say nothing by themselves; their relation does.  docs/performance.md
+say nothing by themselves; their relation does.  Both write to ext4 on a virtio disk.  docs/performance.md
 """
 import re
 
 from vmlab.machine import Machine
 
-MACHINES = {"intel": Machine(cpu="intel", memory=2048)}
+MACHINES = {"intel": Machine(cpu="intel", memory=2048, disk=4096)}
 TIMEOUT = 1500
 ROUNDS = 3
 
@@ -16,19 +16,22 @@ ROUNDS = 3
 # that a recorder has the other CPU.
 GUEST = r"""
 module_load
-mount -t tmpfs -o size=1500m tmpfs /tmp 2>/dev/null || true
+mkdir /disk
+mount -t ext4 /dev/vda /disk
+cd /disk
 
 measure() { # NAME SECONDS COMMAND...
 	name=$1
 	seconds=$2
 	shift 2
+	sync
 	busybox time -o /tmp/time.txt -f '%U %S' "$@" -- sleep "$seconds" >/tmp/said.txt 2>&1 || cat /tmp/said.txt
 	cpu=$(tail -n 1 /tmp/time.txt)
-	p2ptrace info --json /tmp/bench.dat >/tmp/info.json
+	p2ptrace info --json /disk/bench.dat >/tmp/info.json
 	events=$(grep -o '"other": *[0-9]*' /tmp/info.json | grep -o '[0-9]*$')
 	lost=$(grep -o '"lost": *[0-9]*' /tmp/info.json | grep -o '[0-9]*$')
 	echo "$name $cpu $events $lost" >>/results/bench.txt
-	rm -f /tmp/bench.dat*
+	rm -f /disk/bench.dat*
 }
 
 for load in none one; do
@@ -36,9 +39,9 @@ for load in none one; do
 		busybox taskset -c 0 dd if=/dev/zero of=/dev/null bs=1 &
 	fi
 	for round in ROUNDS; do
-		measure $load-p2ptrace 8 p2ptrace record -o /tmp/bench.dat -b 32M -e raw_syscalls:sys_enter
-		measure $load-trace-cmd-32M 8 trace-cmd record -o /tmp/bench.dat -b 32768 -C mono -e raw_syscalls:sys_enter
-		measure $load-trace-cmd 8 trace-cmd record -o /tmp/bench.dat -C mono -e raw_syscalls:sys_enter
+		measure $load-p2ptrace 8 p2ptrace record -o /disk/bench.dat -b 32M -e raw_syscalls:sys_enter
+		measure $load-trace-cmd-32M 8 trace-cmd record -o /disk/bench.dat -b 32768 -C mono -e raw_syscalls:sys_enter
+		measure $load-trace-cmd 8 trace-cmd record -o /disk/bench.dat -C mono -e raw_syscalls:sys_enter
 	done
 done
 kill %1 2>/dev/null || killall dd

@@ -14,7 +14,7 @@ names are the drives' serial numbers.
 import os
 from dataclasses import dataclass
 
-from . import LabError
+from . import LabError, host
 
 CPUS = {
     # the kernel lets no Intel host bridge of QEMU's route peer traffic, any AMD one
@@ -36,6 +36,7 @@ class Machine:
     one_thread: bool = False
     # The guest's clocks count instructions, one a nanosecond: emulation only.
     icount: bool = False
+    disk: int = 0  # MiB of a disk with ext4, /dev/vda; 0: none
     kernel_options: str = ""
     devices: tuple = ()  # further QEMU arguments
 
@@ -46,6 +47,18 @@ def _drive(name, folder, device, extra=""):
         file.truncate(DRIVE_BYTES)
     return ["-drive", f"if=none,id={name},format=raw,cache=unsafe,file={image}",
             "-device", f"nvme,drive={name},serial={name},{device}{extra}"]
+
+
+def _disk(machine, folder):
+    """What recordings go to where the figures of a real file system count."""
+    if not machine.disk:
+        return []
+    image = folder / "disk.img"
+    with open(image, "wb") as file:
+        file.truncate(machine.disk << 20)
+    host.run(["mkfs.ext4", "-q", "-F", image])
+    return ["-drive", f"if=none,id=disk,format=raw,cache=unsafe,file={image}",
+            "-device", "virtio-blk-pci,drive=disk"]
 
 
 def _ports():
@@ -84,6 +97,7 @@ def command(machine, kernel, initramfs, results, scratch, accelerator, console):
     arguments += _drive("far", scratch, "bus=portB")
     arguments += _drive("twin16", scratch, "bus=portC,addr=0.0,multifunction=on", ",cmb_size_mb=16")
     arguments += _drive("twin", scratch, "bus=portC,addr=0.1")
+    arguments += _disk(machine, scratch)
     if machine.icount:
         arguments += ["-icount", "shift=0,sleep=off"]
     return [*arguments, *machine.devices]
