@@ -118,7 +118,7 @@ struct decoder {
 	struct path_cache *cache;
 	struct record_shape *shapes; /* [layout] */
 	unsigned int shards; /* by device; 1: all in one order */
-	bool ordered; /* false: counting alone needs no order */
+	bool ordered; /* false: who takes the slice calls slice_order() */
 	bool sequential; /* takes every slice, in order: each goes on where the last ended */
 	struct lane_stream *streams; /* [lane], or just the first when not sequential */
 };

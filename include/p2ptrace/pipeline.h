@@ -24,13 +24,20 @@ struct pipeline {
 	struct names *stacks; /* NULL: the file has none */
 	const struct decode_filter *filter;
 	struct matcher *matchers; /* [shards] */
-	unsigned int shards, threads;
+	unsigned int shards; /* pipeline_shards() */
+	unsigned int threads;
 	/* Called for every slice in order, by one thread at a time, before it is let go. */
 	bool (*finished)(void *context, const struct slice *slice);
 	/* How far, 0 to 1; NULL: nobody asks. */
 	void (*progress)(void *context, double fraction);
 	void *context;
 };
+
+/* Into how many parts, by device, matching is divided for so many threads.  With one part
+ * the slices are decoded one after the other: each goes on where the last one ended, and a
+ * second thread matches them.  Devices are told apart only where there are more threads,
+ * since every page across a border is then decoded for two slices. */
+unsigned int pipeline_shards(unsigned int threads);
 
 int pipeline_run(const struct pipeline *pipeline, struct p2p_error *err);
 

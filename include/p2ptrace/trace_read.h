@@ -93,6 +93,7 @@ struct trace_file {
 	size_t lane_count;
 	struct trace_cpu_stats *stats; /* [cpu], stat_count of them */
 	size_t stat_count;
+	struct file_map *map; /* for lane_run(); NULL: not mapped */
 	bool truncated;
 	/* How much of the file its own tables have claimed: damage claims it over and over. */
 	uint64_t lane_bytes, metadata_bytes, unpacked_bytes;
@@ -109,6 +110,10 @@ bool trace_clock_in_ns(const char *clock);
 /* Reads pages of lanes; one per thread. */
 struct lane_reader {
 	const struct trace_file *file;
+	/* lane_run() gives the file's own pages.  Set by who reads all of a lane, with no
+	 * other thread doing the same: where several do, telling each other's processors of
+	 * what they let go costs more than copying. */
+	bool maps;
 	unsigned char *buffer; /* room for `room` bytes and a margin that reads as zeros */
 	size_t room;
 	unsigned char *packed; /* compressed bytes of one chunk */
@@ -118,6 +123,9 @@ struct lane_reader {
 	size_t chunk;
 	unsigned char *chunk_plain;
 	size_t chunk_room;
+	/* what of the map is in memory for this reader */
+	uint64_t brought_at;
+	size_t brought;
 };
 
 /* Bytes behind a run of pages that may be read, though they mean nothing. */
@@ -134,6 +142,18 @@ void lane_reader_destroy(struct lane_reader *reader);
 const unsigned char *lane_read(struct lane_reader *reader, const struct trace_lane *lane,
 			       uint64_t first, uint64_t count, size_t *bytes,
 			       struct p2p_error *err);
+
+/*
+ * The same for those who read on and on: up to *count pages, of which *count are given, as
+ * many as are best taken at a time.  With `maps` those of a plain file are its own pages in
+ * memory, which turn to zeros if it becomes shorter: see trace_file_shrunk().
+ */
+const unsigned char *lane_run(struct lane_reader *reader, const struct trace_lane *lane,
+			      uint64_t first, uint64_t *count, size_t *bytes,
+			      struct p2p_error *err);
+
+/* Whether the file became shorter while it was read by lane_run(). */
+bool trace_file_shrunk(const struct trace_file *file);
 
 /* The stamp in the header of one page. */
 int lane_page_stamp(struct lane_reader *reader, const struct trace_lane *lane, uint64_t page,

@@ -173,7 +173,7 @@ static unsigned int thread_count(const struct analysis *analysis, uint64_t asked
 
 static int make_matchers(struct analysis *analysis, unsigned int threads, struct p2p_error *err)
 {
-	analysis->shard_count = threads == 1 ? 1 : threads < 4 ? threads * 4 : SHARDS_MAX;
+	analysis->shard_count = pipeline_shards(threads);
 	analysis->matchers = calloc(analysis->shard_count, sizeof(*analysis->matchers));
 	if (!analysis->matchers)
 		return p2p_fail(err, "no memory for the analysis");

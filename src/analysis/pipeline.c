@@ -4,11 +4,14 @@
 
 #include "p2ptrace/pipeline.h"
 
-/* Pages in one slice: small, so that its records stay in the second-level cache; with
- * several threads large enough that pages across borders, which are read twice, cost
- * little. */
-#define SLICE_BYTES_ALONE (1u << 20)
-#define SLICE_BYTES_SHARED (4u << 20)
+/* Pages in one slice: small, so that its records stay in the second-level cache; where
+ * slices are decoded on their own large enough that pages across borders, which are read
+ * twice, cost little. */
+#define SLICE_BYTES_IN_TURN (1u << 20)
+#define SLICE_BYTES_APART (4u << 20)
+
+/* Slices between the thread that decodes and the one that matches. */
+#define PLACES_IN_TURN 4
 
 enum place_state { PLACE_FREE, PLACE_DECODING, PLACE_DECODED };
 
@@ -26,6 +29,7 @@ struct work {
 	struct slice_plan plan;
 	struct place *places; /* slice n is at place n % place_count */
 	unsigned int place_count;
+	bool in_turn; /* slices are decoded one after the other, by one thread */
 	uint64_t planned; /* slices handed out for decoding */
 	uint64_t let_go; /* slices finished */
 	uint64_t *shard_next; /* [shard]: the slice it takes next */
@@ -70,7 +74,9 @@ static void match_shard(struct work *work, unsigned int shard)
 
 	work->shard_busy[shard] = true;
 	pthread_mutex_unlock(&work->lock);
-	result = matcher_take(&pipeline->matchers[shard], &place->slice, shard, &err);
+	result = work->in_turn ? slice_order(&place->slice, 1, &err) : 0;
+	if (!result)
+		result = matcher_take(&pipeline->matchers[shard], &place->slice, shard, &err);
 	pthread_mutex_lock(&work->lock);
 	if (result)
 		fail(work, &err);
@@ -124,9 +130,33 @@ static bool decode_next(struct work *work, struct decoder *decoder)
 	return true;
 }
 
-static void *run_worker(void *argument)
+/* Does one thing.  False: there is nothing to do but wait.  A thread that decodes all slices
+ * goes on with that as long as there are places. */
+static bool do_next(struct work *work, struct decoder *decoder)
 {
-	struct work *work = argument;
+	int shard;
+
+	if (decoder && work->in_turn && decode_next(work, decoder))
+		return true;
+	shard = ready_shard(work);
+	if (shard >= 0)
+		match_shard(work, (unsigned int)shard);
+	return shard >= 0 || (decoder && !work->in_turn && decode_next(work, decoder));
+}
+
+/* `decoder`: NULL for a thread that only matches. */
+static void work_on(struct work *work, struct decoder *decoder)
+{
+	pthread_mutex_lock(&work->lock);
+	while (!work->failed && !(work->plan_done && work->let_go == work->planned))
+		if (!do_next(work, decoder))
+			pthread_cond_wait(&work->changed, &work->lock);
+	pthread_cond_broadcast(&work->changed);
+	pthread_mutex_unlock(&work->lock);
+}
+
+static void decode_and_match(struct work *work)
+{
 	const struct pipeline *pipeline = work->pipeline;
 	struct decoder decoder;
 	struct p2p_error err;
@@ -136,28 +166,36 @@ static void *run_worker(void *argument)
 	decoder.filter = pipeline->filter;
 	decoder.stacks = pipeline->stacks;
 	decoder.shards = pipeline->shards;
-	decoder.sequential = pipeline->threads == 1;
-	pthread_mutex_lock(&work->lock);
-	if (started)
+	decoder.sequential = work->in_turn;
+	/* Who matches has more time than who decodes. */
+	decoder.ordered = !work->in_turn;
+	if (started) {
+		pthread_mutex_lock(&work->lock);
 		fail(work, &err);
-	while (!work->failed && !(work->plan_done && work->let_go == work->planned)) {
-		int shard = ready_shard(work);
-
-		if (shard >= 0)
-			match_shard(work, (unsigned int)shard);
-		else if (!decode_next(work, &decoder))
-			pthread_cond_wait(&work->changed, &work->lock);
+		pthread_mutex_unlock(&work->lock);
 	}
-	pthread_cond_broadcast(&work->changed);
-	pthread_mutex_unlock(&work->lock);
+	work_on(work, &decoder);
 	decoder_destroy(&decoder);
+}
+
+static void *help(void *argument)
+{
+	struct work *work = argument;
+
+	if (work->in_turn)
+		work_on(work, NULL);
+	else
+		decode_and_match(work);
 	return NULL;
 }
 
 static int work_init(struct work *work, const struct pipeline *pipeline, struct p2p_error *err)
 {
 	*work = (struct work){ .pipeline = pipeline, .err = err };
-	work->place_count = pipeline->threads == 1 ? 1 : pipeline->threads + 2;
+	work->in_turn = pipeline->shards == 1;
+	work->place_count = pipeline->threads == 1 ? 1
+			    : work->in_turn	   ? PLACES_IN_TURN
+						   : pipeline->threads + 2;
 	work->places = calloc(work->place_count, sizeof(*work->places));
 	work->shard_next = calloc(pipeline->shards, sizeof(*work->shard_next));
 	work->shard_busy = calloc(pipeline->shards, sizeof(*work->shard_busy));
@@ -169,8 +207,8 @@ static int work_init(struct work *work, const struct pipeline *pipeline, struct 
 		if (slice_init(&work->places[i].slice, pipeline->file, err))
 			return -1;
 	return slice_plan_init(&work->plan, pipeline->file,
-			       pipeline->threads == 1 ? SLICE_BYTES_ALONE : SLICE_BYTES_SHARED,
-			       pipeline->threads == 1, err);
+			       work->in_turn ? SLICE_BYTES_IN_TURN : SLICE_BYTES_APART,
+			       work->in_turn, err);
 }
 
 static void work_destroy(struct work *work)
@@ -185,6 +223,13 @@ static void work_destroy(struct work *work)
 	pthread_cond_destroy(&work->changed);
 }
 
+unsigned int pipeline_shards(unsigned int threads)
+{
+	if (threads <= 2)
+		return 1;
+	return threads < 4 ? threads * 4 : SHARDS_MAX;
+}
+
 int pipeline_run(const struct pipeline *pipeline, struct p2p_error *err)
 {
 	pthread_t threads[64];
@@ -197,9 +242,9 @@ int pipeline_run(const struct pipeline *pipeline, struct p2p_error *err)
 	}
 	/* A thread that cannot be started is one that does not help. */
 	while (started < wanted && started < 64 &&
-	       !pthread_create(&threads[started], NULL, run_worker, &work))
+	       !pthread_create(&threads[started], NULL, help, &work))
 		started++;
-	run_worker(&work);
+	decode_and_match(&work);
 	for (unsigned int i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
 	work_destroy(&work);

@@ -14,9 +14,6 @@
 #define HOST_BIG_ENDIAN false
 #endif
 
-/* Bytes of pages read at a time: they stay in the second-level cache. */
-#define READ_BYTES (64u << 10)
-
 static int make_record_room(struct slice *slice, uint32_t wanted)
 {
 	uint32_t room = slice->record_room ? slice->record_room : 4096;
@@ -51,7 +48,6 @@ static int open_page(struct lane_work *work, const struct trace_lane *lane,
 		     struct lane_stream *stream, uint64_t page, uint64_t end, struct p2p_error *err)
 {
 	struct decoder *decoder = work->decoder;
-	uint64_t run = READ_BYTES / lane->page_size ? READ_BYTES / lane->page_size : 1;
 	size_t offset, here;
 
 	if (!stream->open || page < stream->first || page - stream->first >= stream->count) {
@@ -60,8 +56,8 @@ static int open_page(struct lane_work *work, const struct trace_lane *lane,
 
 		end = decoder->sequential ? lane->pages : end;
 		stream->first = page;
-		stream->count = end - page < run ? end - page : run;
-		stream->pages = lane_read(reader, lane, page, stream->count, &stream->bytes, err);
+		stream->count = end - page;
+		stream->pages = lane_run(reader, lane, page, &stream->count, &stream->bytes, err);
 		stream->open = stream->pages != NULL;
 		if (!stream->open)
 			return -1;
@@ -136,6 +132,7 @@ static int decode_lane(struct lane_work *work, size_t index, struct p2p_error *e
 			return -1;
 		limits.skip = false;
 	}
+	slice->cut |= trace_file_shrunk(decoder->file);
 	stream->next_slice = span->number + 1;
 	if (work->stack_due && !span->last)
 		return take_late_stack(work, lane, stream->walk, end, err);
@@ -215,8 +212,10 @@ int decoder_init(struct decoder *decoder, const struct trace_file *file,
 		return p2p_fail(err, "no memory");
 	for (size_t i = 0; i < schema->layout_count; i++)
 		decoder->shapes[i].length = UINT32_MAX; /* none yet */
-	for (size_t i = 0; i < file->lane_count; i++)
+	for (size_t i = 0; i < file->lane_count; i++) {
 		lane_reader_init(&decoder->streams[i].reader, file);
+		decoder->streams[i].reader.maps = true;
+	}
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dat_cursor.h"
+#include "p2ptrace/file_map.h"
 #include "p2ptrace/remains.h"
 #include "p2ptrace/rows.h"
 #include "p2ptrace/text.h"
@@ -345,6 +346,7 @@ struct trace_file *trace_file_open(const char *path, struct p2p_error *err)
 		p2p_fail(err, "no memory");
 	} else if (!open_input(file, err) && !read_file(file, err)) {
 		warn_of_remains(path);
+		file->map = file_map_open(file->fd, file->bytes);
 		return file;
 	} else {
 		hint_at_remains(path, err);
@@ -383,6 +385,7 @@ void trace_file_close(struct trace_file *file)
 {
 	if (!file)
 		return;
+	file_map_close(file->map);
 	if (file->fd >= 0)
 		close(file->fd);
 	free_formats(file);

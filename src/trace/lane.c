@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The pages of a lane: read with pread, which a file that becomes shorter cannot
- * turn into a SIGBUS, or unpacked chunk by chunk.
+ * The pages of a lane: mapped, read, or unpacked chunk by chunk.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "dat_cursor.h"
+#include "p2ptrace/file_map.h"
 #include "p2ptrace/rows.h"
 
 /* trace-cmd packs some tens of pages at a time; a damaged size must not take
@@ -70,8 +70,17 @@ void lane_reader_init(struct lane_reader *reader, const struct trace_file *file)
 	*reader = (struct lane_reader){ .file = file };
 }
 
+/* Mapped pages that nobody reads any more would count as ours. */
+static void let_go(struct lane_reader *reader)
+{
+	if (reader->brought)
+		file_map_let_go(reader->file->map, reader->brought_at, reader->brought);
+	reader->brought = 0;
+}
+
 void lane_reader_destroy(struct lane_reader *reader)
 {
+	let_go(reader);
 	free(reader->buffer);
 	free(reader->packed);
 	free(reader->chunk_plain);
@@ -200,6 +209,63 @@ const unsigned char *lane_read(struct lane_reader *reader, const struct trace_la
 	memset(reader->buffer + got, 0, LANE_MARGIN);
 	*bytes = (size_t)got;
 	return reader->buffer;
+}
+
+/* Bytes of pages taken at a time: copied, they stay in the second-level cache. */
+#define COPIED_BYTES (64u << 10)
+/* Mapped, of all lanes together and of one: below that asking for them costs too much. */
+#define MAPPED_BYTES (32u << 20)
+#define MAPPED_MOST (1u << 20)
+#define MAPPED_LEAST (64u << 10)
+
+static uint64_t pages_in(const struct trace_lane *lane, size_t bytes)
+{
+	return bytes / lane->page_size ? bytes / lane->page_size : 1;
+}
+
+static const unsigned char *map_run(struct lane_reader *reader, const struct trace_lane *lane,
+				    uint64_t first, uint64_t *count, size_t *bytes)
+{
+	const struct trace_file *file = reader->file;
+	size_t share = MAPPED_BYTES / file->lane_count;
+	uint64_t run = pages_in(lane, share > MAPPED_MOST ? MAPPED_MOST : share);
+	const unsigned char *pages;
+
+	if (!reader->maps || !file->map || lane->memory || lane->chunk_count ||
+	    share < MAPPED_LEAST)
+		return NULL;
+	/* The last page may be shorter, and at the end of the file has no margin. */
+	if (first + 1 >= lane->pages)
+		return NULL;
+	run = run < lane->pages - 1 - first ? run : lane->pages - 1 - first;
+	run = run < *count ? run : *count;
+	let_go(reader);
+	*bytes = run * lane->page_size;
+	pages = file_map_bring(file->map, lane->offset + first * lane->page_size,
+			       *bytes + LANE_MARGIN);
+	if (!pages)
+		return NULL;
+	reader->brought_at = lane->offset + first * lane->page_size;
+	reader->brought = *bytes + LANE_MARGIN;
+	*count = run;
+	return pages;
+}
+
+const unsigned char *lane_run(struct lane_reader *reader, const struct trace_lane *lane,
+			      uint64_t first, uint64_t *count, size_t *bytes, struct p2p_error *err)
+{
+	const unsigned char *pages = map_run(reader, lane, first, count, bytes);
+	uint64_t run = pages_in(lane, COPIED_BYTES);
+
+	if (pages)
+		return pages;
+	*count = run < *count ? run : *count;
+	return lane_read(reader, lane, first, *count, bytes, err);
+}
+
+bool trace_file_shrunk(const struct trace_file *file)
+{
+	return file->map && file_map_broken(file->map);
 }
 
 int lane_page_stamp(struct lane_reader *reader, const struct trace_lane *lane, uint64_t page,
