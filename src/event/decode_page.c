@@ -295,20 +295,25 @@ static __attribute__((noinline)) void decode_other(struct lane_work *work, struc
 		decode_note(work, layout, data, length, stamp);
 }
 
-/* The first record at or behind a border divides the page, whatever the filter says. */
-enum side { SIDE_INSIDE, SIDE_OUTSIDE, SIDE_BEHIND };
+/* What is looked at for each record: most have nothing to be looked at but the end. */
+enum checks { CHECK_NONE, CHECK_END, CHECK_ALL };
 
-static inline enum side side_of(const struct page_limits *limits, const struct slice_span *span,
-				bool *skip, uint64_t stamp)
+static enum checks checks_of(const struct page_limits *limits)
 {
-	if (*skip && stamp < span->from)
-		return SIDE_OUTSIDE;
-	*skip = false;
-	if (limits->stop && stamp >= span->until)
-		return SIDE_BEHIND;
-	return limits->filter && (stamp < limits->filter->from || stamp > limits->filter->until)
-		       ? SIDE_OUTSIDE
-		       : SIDE_INSIDE;
+	if (limits->skip || limits->filter)
+		return CHECK_ALL;
+	return limits->stop ? CHECK_END : CHECK_NONE;
+}
+
+/* The last stamp before the border. */
+static uint64_t last_stamp(const struct page_limits *limits, const struct slice_span *span)
+{
+	return limits->stop ? span->until - 1 : UINT64_MAX;
+}
+
+static inline bool is_outside(const struct decode_filter *filter, uint64_t stamp)
+{
+	return filter && (stamp < filter->from || stamp > filter->until);
 }
 
 /* The layout of a record, if it is one of the five events and long enough: what is too
@@ -325,13 +330,15 @@ static inline const struct event_layout *p2p_layout(const struct schema *schema,
 #define TOUCH_AHEAD 2048
 
 /* The records of a page from where the walk stands; true when it stopped at a border,
- * standing before the record behind it. */
+ * standing before the record behind it: the first at or behind a border divides the page,
+ * whatever the filter says. */
 static inline __attribute__((always_inline)) bool
 decode_records(struct lane_work *work, struct page_form form, struct page_walk *from,
-	       struct page_limits *limits, bool special)
+	       struct page_limits *limits, enum checks checks, bool special)
 {
 	struct slice *slice = work->slice;
 	const struct schema *schema = work->decoder->schema;
+	const uint64_t last = last_stamp(limits, &slice->span);
 	struct page_walk walk = *from, before = walk;
 	uint32_t index = slice->record_count, length;
 	struct p2p_record *record = slice->records + index;
@@ -344,15 +351,18 @@ decode_records(struct lane_work *work, struct page_form form, struct page_walk *
 
 		/* Where pages are mapped, nobody has touched them yet. */
 		__builtin_prefetch(data + TOUCH_AHEAD);
-		if (limits) {
-			enum side side = side_of(limits, &slice->span, &limits->skip, walk.stamp);
-
-			if (side == SIDE_BEHIND)
-				break;
-			before = walk;
-			if (side == SIDE_OUTSIDE)
+		if (checks == CHECK_ALL) {
+			limits->skip = limits->skip && walk.stamp < slice->span.from;
+			if (limits->skip) {
+				before = walk;
 				continue;
+			}
 		}
+		if (checks != CHECK_NONE && walk.stamp > last)
+			break;
+		before = walk;
+		if (checks == CHECK_ALL && is_outside(limits->filter, walk.stamp))
+			continue;
 		layout = p2p_layout(schema, form, data, length);
 		if (__builtin_expect(!layout, 0)) {
 			slice->record_count = index;
@@ -387,10 +397,17 @@ bool decode_page(struct lane_work *work, struct lane_stream *stream, struct page
 		work->stack_due = 0;
 	}
 	if (!native)
-		return decode_records(work, form, walk, limits, work->special);
-	if (limits->skip || limits->stop || limits->filter || work->special)
-		return decode_records(work, PAGE_FORM_NATIVE, walk, limits, work->special);
-	return decode_records(work, PAGE_FORM_NATIVE, walk, NULL, false);
+		return decode_records(work, form, walk, limits, CHECK_ALL, work->special);
+	if (work->special)
+		return decode_records(work, PAGE_FORM_NATIVE, walk, limits, CHECK_ALL, true);
+	switch (checks_of(limits)) {
+	case CHECK_NONE:
+		return decode_records(work, PAGE_FORM_NATIVE, walk, limits, CHECK_NONE, false);
+	case CHECK_END:
+		return decode_records(work, PAGE_FORM_NATIVE, walk, limits, CHECK_END, false);
+	default:
+		return decode_records(work, PAGE_FORM_NATIVE, walk, limits, CHECK_ALL, false);
+	}
 }
 
 bool take_stack(struct lane_work *work, struct page_walk *walk)
