@@ -12,7 +12,7 @@
 #define TYPE(field) offsetof(struct tally_type, field)
 
 /* Pages taken by a thread at a time. */
-#define RUN_BYTES (256u << 10)
+#define RUN_BYTES (128u << 10)
 
 const struct column tally_columns[] = {
 	{ CELL_TEXT, "type", "MAP TYPE", TYPE(type), IN_ALL },
