@@ -6,7 +6,7 @@
  * CPU.  Stamps spread over the slice's time, so that a distribution into about as
  * many buckets as there are records, and an insertion sort of what little is out
  * of place, costs the same for 1 CPU and for 256.  Buckets that are crowded
- * (clocks with coarse ticks, bursts) are sorted by qsort.
+ * (clocks with coarse ticks, bursts) are merged from the lanes' runs after all.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,15 +14,6 @@
 #include "p2ptrace/decode.h"
 
 #define CROWDED 24
-
-static int compare_places(const void *a, const void *b)
-{
-	const struct p2p_order *left = a, *right = b;
-
-	if (left->stamp != right->stamp)
-		return left->stamp < right->stamp ? -1 : 1;
-	return left->index < right->index ? -1 : left->index > right->index;
-}
 
 static unsigned int bits_of(uint64_t value)
 {
@@ -128,15 +119,62 @@ static void distribute(struct slice *slice)
 	}
 }
 
-/* After the distribution each bucket's number is where it ends. */
+/* Behind the last place that is in order with those before it. */
+static uint32_t run_end(const struct p2p_order *places, uint32_t at, uint32_t count)
+{
+	if (at == count)
+		return count;
+	for (at++; at < count && places[at - 1].stamp <= places[at].stamp; at++)
+		;
+	return at;
+}
+
+/* Merges [first, middle) and [middle, end) to the same places of `to`.  Of equal stamps the
+ * former come first: they have the smaller indexes. */
+static void merge_two(struct p2p_order *to, const struct p2p_order *from, uint32_t first,
+		      uint32_t middle, uint32_t end)
+{
+	uint32_t left = first, right = middle;
+
+	for (uint32_t at = first; at < end; at++) {
+		bool take_left = right == end ||
+				 (left < middle && from[left].stamp <= from[right].stamp);
+
+		to[at] = from[take_left ? left++ : right++];
+	}
+}
+
+/* A bucket's places stand lane by lane, and each lane is nearly always in order: as many
+ * runs, of which two at a time become one. */
+static void merge_runs(struct p2p_order *places, struct p2p_order *scratch, uint32_t count)
+{
+	struct p2p_order *from = places, *to = scratch;
+
+	while (run_end(from, 0, count) < count) {
+		struct p2p_order *merged = to;
+
+		for (uint32_t first = 0, end; first < count; first = end) {
+			uint32_t middle = run_end(from, first, count);
+
+			end = run_end(from, middle, count);
+			merge_two(to, from, first, middle, end);
+		}
+		to = from;
+		from = merged;
+	}
+	if (from != places)
+		memcpy(places, from, count * sizeof(*places));
+}
+
+/* After the distribution each bucket's number is where it ends, and `unordered` is done
+ * with. */
 static void sort_crowded(struct slice *slice, uint32_t bucket_count)
 {
 	for (uint32_t bucket = 0, first = 0; bucket < bucket_count; bucket++) {
 		uint32_t end = slice->buckets[bucket];
 
 		if (end - first > CROWDED)
-			qsort(slice->order + first, end - first, sizeof(*slice->order),
-			      compare_places);
+			merge_runs(slice->order + first, slice->unordered, end - first);
 		first = end;
 	}
 }
