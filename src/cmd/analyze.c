@@ -7,6 +7,7 @@
 #include "p2ptrace/input.h"
 #include "p2ptrace/predictions.h"
 #include "p2ptrace/text.h"
+#include "p2ptrace/wrap.h"
 
 #define LINE_WIDTH 88
 #define INDENT 11
@@ -32,48 +33,10 @@ static const struct option_spec options[] = {
 	{ .kind = OPTION_END },
 };
 
-/* One line of text in lines of LINE_WIDTH, each behind INDENT blanks. */
-static void print_line(const char *text, size_t length)
-{
-	size_t column = INDENT;
-
-	while (length) {
-		size_t word = strcspn(text, " \n");
-		char piece[512];
-
-		word = word < length ? word : length;
-		snprintf(piece, sizeof(piece), "%.*s", (int)word, text);
-		if (column > INDENT && column + 1 + word > LINE_WIDTH) {
-			printf("\n%*s", INDENT, "");
-			column = INDENT;
-		} else if (column > INDENT) {
-			putchar(' ');
-			column++;
-		}
-		text_print_safe(stdout, piece);
-		column += word;
-		text += word;
-		length -= word;
-		if (length) {
-			text++;
-			length--;
-		}
-	}
-	putchar('\n');
-}
-
 static void print_paragraph(const char *label, const char *text)
 {
 	printf("  %-*s", INDENT - 2, label);
-	for (;;) {
-		size_t length = strcspn(text, "\n");
-
-		print_line(text, length);
-		if (!text[length])
-			return;
-		text += length + 1;
-		printf("%*s", INDENT, "");
-	}
+	wrap_print(stdout, text, INDENT, LINE_WIDTH);
 }
 
 static void print_text(const struct findings *findings, const struct report *report)

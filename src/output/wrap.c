@@ -39,12 +39,13 @@ void wrap_print(FILE *out, const char *text, size_t indent, size_t width)
 		fputs(safe, out);
 		column += needed;
 		text += length;
-		first = *text == '\n';
-		if (first) {
+		/* A newline, or the rest of a very long word. */
+		first = *text != ' ';
+		if (*text == '\n') {
 			fprintf(out, "\n%*s", (int)indent, "");
 			column = indent;
 		}
-		text += *text != '\0';
+		text += *text == ' ' || *text == '\n';
 	}
 	fputc('\n', out);
 }
