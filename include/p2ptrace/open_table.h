@@ -5,9 +5,9 @@
  * An entry is a byte range [addr, addr + size) of a device.  It is found by its
  * exact key (device, addr) in a hash; entries with the same key form a chain,
  * oldest first.  Ends that fall inside an entry, or cover several, need an order
- * by address: an interval tree of a device's entries, which is made when the
- * first such end comes, and let go when no more come, since keeping it costs more
- * than all the rest.  The answers do not depend on whether it is there.
+ * by address: the ranges of a device's entries, which are made when the first such
+ * end comes, and let go when no more come.  The answers do not depend on whether
+ * they are there.
  *
  * An entry whose middle was closed becomes several pieces; the first is the
  * *root*, which keeps what belongs to the beginning, until the last piece ends.
@@ -45,7 +45,7 @@ struct open_entry {
 	bool divided : 1; /* a part of it was closed */
 };
 
-struct open_tree;
+struct open_ranges;
 
 struct open_table {
 	uint64_t *slots; /* hash << 32 | index of a chain's first entry; 0: empty */
@@ -53,12 +53,11 @@ struct open_table {
 	struct open_entry *entries; /* [0] is not used */
 	uint32_t entry_count, entry_room;
 	uint32_t free_list;
-	struct open_tree *trees; /* [device]: of those that need one */
-	uint32_t tree_count;
-	uint32_t active_trees; /* as long as there are any, the quick ways are barred */
-	struct open_node *nodes; /* [entry]; NULL as long as there is no tree */
-	uint32_t node_room;
+	struct open_ranges *ranges; /* [device] */
+	uint32_t ranges_count;
+	uint32_t active_ranges; /* devices that have some: beginnings are told to them */
 	uint32_t open; /* roots */
+	bool no_memory; /* open_table_reach() has no answer */
 };
 
 bool open_table_init(struct open_table *table);
@@ -141,7 +140,7 @@ uint32_t open_table_add(struct open_table *table, uint32_t hash, uint32_t device
 			uint64_t size, uint32_t *oldest);
 
 /* The quick way of open_table_add(): the free list is not empty, `slot` is the empty one
- * of the key, there is room in the hash and no tree. */
+ * of the key, and there is room in the hash. */
 static inline void open_table_take_free(struct open_table *table, uint32_t slot, uint32_t hash,
 					uint32_t device, uint64_t addr, uint64_t size)
 {
@@ -166,6 +165,9 @@ static inline void open_table_take_free(struct open_table *table, uint32_t slot,
 	entry->used = true;
 	entry->divided = false;
 }
+
+/* For a new entry, with active_ranges. */
+void open_table_note_range(struct open_table *table, uint32_t entry);
 
 /* Takes an entry out of the reach of its key and address; it stays allocated. */
 void open_table_unlink(struct open_table *table, uint32_t entry);
@@ -202,7 +204,7 @@ uint32_t open_table_split(struct open_table *table, uint32_t entry, uint64_t add
 
 /* The oldest entry of the device that covers `addr`, whatever its key; else the one at
  * the lowest address behind it and below `to`, the oldest there; 0 if none.  Makes the
- * device's tree. */
+ * device's ranges; without memory for them there is no answer but `no_memory`. */
 uint32_t open_table_reach(struct open_table *table, uint32_t device, uint64_t addr, uint64_t to);
 
 #endif

@@ -321,7 +321,7 @@ static ALWAYS_INLINE void take_end(struct matcher *matcher, const struct p2p_rec
 	/* Entry 0 is not plain. */
 	if (__builtin_expect(!entry->plain || entry->size != record->size ||
 				     (record->flags & (RECORD_NO_ADDR | RECORD_NO_SIZE)) ||
-				     open->active_trees || matcher->details,
+				     matcher->details,
 			     0)) {
 		take_end_slowly(matcher, record, place);
 		return;
@@ -382,8 +382,7 @@ static void meet_older(struct matcher *matcher, uint32_t index, uint32_t oldest,
 	}
 }
 
-/* With no place that is free, no more room in the hash, the key open already, or a tree
- * to keep. */
+/* With no place that is free, no more room in the hash, or the key open already. */
 static __attribute__((noinline)) struct open_entry *open_slowly(struct matcher *matcher,
 								const struct p2p_record *record,
 								uint32_t hash, uint32_t *oldest)
@@ -417,8 +416,8 @@ static ALWAYS_INLINE void open_begin(struct matcher *matcher, const struct p2p_r
 	uint32_t slot = open_table_probe(open, place->hash, record->device, record->addr);
 	struct open_entry *entry = open_entry_at(open, index);
 
-	if (__builtin_expect(!index || open->slots[slot] || open->active_trees ||
-				     open_table_is_full(open) || record->flags & RECORD_NO_SIZE,
+	if (__builtin_expect(!index || open->slots[slot] || open_table_is_full(open) ||
+				     record->flags & RECORD_NO_SIZE,
 			     0)) {
 		entry = open_slowly(matcher, record, place->hash, &oldest);
 		if (!entry)
@@ -427,6 +426,8 @@ static ALWAYS_INLINE void open_begin(struct matcher *matcher, const struct p2p_r
 	} else {
 		open_table_take_free(open, slot, place->hash, record->device, record->addr,
 				     record->size);
+		if (__builtin_expect(open->active_ranges != 0, 0))
+			open_table_note_range(open, index);
 	}
 	totals->open++;
 	totals->open_bytes += record->size;
@@ -607,6 +608,7 @@ int matcher_take(struct matcher *matcher, const struct slice *slice, unsigned in
 
 	take_places(matcher, slice, slice->order + first, end - first);
 	count_pending(matcher);
+	matcher->no_memory |= matcher->open.no_memory;
 	if (matcher->details)
 		matcher->no_memory |= matcher->details->no_memory;
 	return matcher->no_memory ? p2p_fail(err, "no memory for the analysis") : 0;

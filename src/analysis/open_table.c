@@ -2,23 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "p2ptrace/open_table.h"
-
-/* A tree is let go after this many changes without a question to it. */
-#define TREE_PATIENCE 16384
-
-/* A node of a device's treap, ordered by (addr, entry), each with the highest end
- * below it. */
-struct open_node {
-	uint32_t left, right;
-	uint64_t end;
-};
-
-struct open_tree {
-	uint32_t root;
-	uint32_t idle; /* changes since the last question */
-	bool active;
-};
+#include "open_ranges.h"
 
 /* Entries on cache lines of their own. */
 static struct open_entry *new_entries(uint32_t count)
@@ -43,194 +27,59 @@ void open_table_destroy(struct open_table *table)
 {
 	free(table->slots);
 	free(table->entries);
-	free(table->trees);
-	free(table->nodes);
+	for (uint32_t i = 0; i < table->ranges_count; i++)
+		ranges_let_go(&table->ranges[i]);
+	free(table->ranges);
 	*table = (struct open_table){ 0 };
 }
 
-/* ---- the interval tree ---- */
+/* ---- ranges ---- */
 
-static inline uint32_t priority(uint32_t entry)
+/* Those of a device that has some. */
+static struct open_ranges *active_ranges(const struct open_table *table, uint32_t device)
 {
-	uint32_t hash = entry * 0x85ebca6bu;
+	struct open_ranges *ranges = device < table->ranges_count ? &table->ranges[device] : NULL;
 
-	return (hash ^ hash >> 15) * 0xc2b2ae35u;
+	return ranges && ranges->active ? ranges : NULL;
 }
 
-static uint64_t entry_end(const struct open_entry *entry)
+void open_table_note_range(struct open_table *table, uint32_t index)
 {
-	/* An entry without a size, or of none, holds its first byte. */
-	uint64_t size = entry->size ? entry->size : 1;
+	struct open_ranges *ranges = active_ranges(table, table->entries[index].device);
 
-	return entry->addr + size < entry->addr ? UINT64_MAX : entry->addr + size;
+	if (ranges && !ranges_add(ranges, table, index))
+		table->active_ranges--;
 }
 
-static void update_node(const struct open_table *table, uint32_t at)
+static bool make_room_for_ranges(struct open_table *table, uint32_t device)
 {
-	struct open_node *node = &table->nodes[at];
+	struct open_ranges *more;
 
-	node->end = entry_end(&table->entries[at]);
-	if (node->left && table->nodes[node->left].end > node->end)
-		node->end = table->nodes[node->left].end;
-	if (node->right && table->nodes[node->right].end > node->end)
-		node->end = table->nodes[node->right].end;
-}
-
-static bool comes_before(const struct open_table *table, uint32_t a, uint32_t b)
-{
-	if (table->entries[a].addr != table->entries[b].addr)
-		return table->entries[a].addr < table->entries[b].addr;
-	return a < b;
-}
-
-/* Divides a treap into what comes before `entry` and what does not. */
-static void tree_split(const struct open_table *table, uint32_t at, uint32_t entry, uint32_t *left,
-		       uint32_t *right)
-{
-	if (!at) {
-		*left = *right = 0;
-	} else if (comes_before(table, at, entry)) {
-		tree_split(table, table->nodes[at].right, entry, &table->nodes[at].right, right);
-		*left = at;
-		update_node(table, at);
-	} else {
-		tree_split(table, table->nodes[at].left, entry, left, &table->nodes[at].left);
-		*right = at;
-		update_node(table, at);
-	}
-}
-
-static uint32_t tree_join(const struct open_table *table, uint32_t left, uint32_t right)
-{
-	if (!left || !right)
-		return left ? left : right;
-	if (priority(left) > priority(right)) {
-		table->nodes[left].right = tree_join(table, table->nodes[left].right, right);
-		update_node(table, left);
-		return left;
-	}
-	table->nodes[right].left = tree_join(table, left, table->nodes[right].left);
-	update_node(table, right);
-	return right;
-}
-
-static uint32_t tree_insert(const struct open_table *table, uint32_t at, uint32_t entry)
-{
-	if (!at || priority(entry) > priority(at)) {
-		struct open_node *node = &table->nodes[entry];
-
-		tree_split(table, at, entry, &node->left, &node->right);
-		update_node(table, entry);
-		return entry;
-	}
-	if (comes_before(table, entry, at))
-		table->nodes[at].left = tree_insert(table, table->nodes[at].left, entry);
-	else
-		table->nodes[at].right = tree_insert(table, table->nodes[at].right, entry);
-	update_node(table, at);
-	return at;
-}
-
-static uint32_t tree_remove(const struct open_table *table, uint32_t at, uint32_t entry)
-{
-	if (!at)
-		return 0;
-	if (at == entry)
-		return tree_join(table, table->nodes[at].left, table->nodes[at].right);
-	if (comes_before(table, entry, at))
-		table->nodes[at].left = tree_remove(table, table->nodes[at].left, entry);
-	else
-		table->nodes[at].right = tree_remove(table, table->nodes[at].right, entry);
-	update_node(table, at);
-	return at;
-}
-
-/* The oldest entry that covers `addr`: by stamp, then by entry. */
-static void tree_search(const struct open_table *table, uint32_t at, uint64_t addr, uint32_t *best)
-{
-	const struct open_entry *entry = &table->entries[at];
-
-	if (!at || table->nodes[at].end <= addr)
-		return;
-	tree_search(table, table->nodes[at].left, addr, best);
-	if (entry->addr > addr)
-		return;
-	if (entry_end(entry) > addr &&
-	    (!*best || entry->stamp < table->entries[*best].stamp ||
-	     (entry->stamp == table->entries[*best].stamp && at < *best)))
-		*best = at;
-	tree_search(table, table->nodes[at].right, addr, best);
-}
-
-/* The lowest address behind `addr` that an entry begins at; UINT64_MAX if none. */
-static uint64_t tree_next(const struct open_table *table, uint32_t at, uint64_t addr)
-{
-	uint64_t next = UINT64_MAX;
-
-	while (at) {
-		if (table->entries[at].addr > addr) {
-			next = table->entries[at].addr;
-			at = table->nodes[at].left;
-		} else {
-			at = table->nodes[at].right;
-		}
-	}
-	return next;
-}
-
-static bool make_nodes(struct open_table *table)
-{
-	struct open_node *more;
-
-	if (table->node_room >= table->entry_room)
+	if (device < table->ranges_count)
 		return true;
-	more = reallocarray(table->nodes, table->entry_room, sizeof(*more));
+	more = reallocarray(table->ranges, (size_t)device + 1, sizeof(*more));
 	if (!more)
 		return false;
-	table->nodes = more;
-	table->node_room = table->entry_room;
+	memset(more + table->ranges_count, 0, (device + 1 - table->ranges_count) * sizeof(*more));
+	table->ranges = more;
+	table->ranges_count = device + 1;
 	return true;
 }
 
-static struct open_tree *make_tree(struct open_table *table, uint32_t device)
+/* Ready for questions; NULL without memory. */
+static struct open_ranges *make_ranges(struct open_table *table, uint32_t device)
 {
-	struct open_tree *tree;
+	struct open_ranges *ranges;
+	bool was_active, good;
 
-	if (device >= table->tree_count) {
-		struct open_tree *more =
-			reallocarray(table->trees, (size_t)device + 1, sizeof(*more));
-
-		if (!more)
-			return NULL;
-		memset(more + table->tree_count, 0,
-		       (device + 1 - table->tree_count) * sizeof(*more));
-		table->trees = more;
-		table->tree_count = device + 1;
-	}
-	tree = &table->trees[device];
-	if (tree->active)
-		return tree;
-	if (!make_nodes(table))
+	if (!make_room_for_ranges(table, device))
 		return NULL;
-	*tree = (struct open_tree){ .active = true };
-	table->active_trees++;
-	for (uint32_t entry = 1; entry < table->entry_count; entry++)
-		if (table->entries[entry].linked && table->entries[entry].device == device)
-			tree->root = tree_insert(table, tree->root, entry);
-	return tree;
-}
-
-static struct open_tree *active_tree(struct open_table *table, uint32_t device)
-{
-	struct open_tree *tree = device < table->tree_count ? &table->trees[device] : NULL;
-
-	if (!tree || !tree->active)
-		return NULL;
-	if (++tree->idle < TREE_PATIENCE)
-		return tree;
-	tree->active = false;
-	table->active_trees--;
-	return NULL;
+	ranges = &table->ranges[device];
+	was_active = ranges->active;
+	good = was_active ? ranges_settle(ranges, table, device)
+			  : ranges_make(ranges, table, device);
+	table->active_ranges += (uint32_t)good - (uint32_t)was_active;
+	return good ? ranges : NULL;
 }
 
 /* ---- the hash ---- */
@@ -260,7 +109,6 @@ static bool grow_slots(struct open_table *table)
 static bool link_entry(struct open_table *table, uint32_t index, uint32_t hash, uint32_t *oldest)
 {
 	struct open_entry *entry = &table->entries[index];
-	struct open_tree *tree;
 	uint32_t slot, head;
 
 	if (open_table_is_full(table) && !grow_slots(table))
@@ -279,9 +127,8 @@ static bool link_entry(struct open_table *table, uint32_t index, uint32_t hash, 
 		table->slot_used++;
 	}
 	entry->linked = true;
-	tree = active_tree(table, entry->device);
-	if (tree)
-		tree->root = tree_insert(table, tree->root, index);
+	if (table->active_ranges)
+		open_table_note_range(table, index);
 	return true;
 }
 
@@ -331,10 +178,7 @@ void open_table_unlink(struct open_table *table, uint32_t index)
 	uint32_t hash = key_hash(entry->device, entry->addr);
 	uint32_t slot = open_table_probe(table, hash, entry->device, entry->addr);
 	uint32_t head = (uint32_t)table->slots[slot];
-	struct open_tree *tree = active_tree(table, entry->device);
 
-	if (tree)
-		tree->root = tree_remove(table, tree->root, index);
 	entry->linked = false;
 	if (head == index && !entry->next) {
 		open_table_clear_slot(table, slot);
@@ -374,8 +218,6 @@ static uint32_t new_entry(struct open_table *table)
 		table->entries = more;
 		table->entry_room *= 2;
 	}
-	if (table->nodes && !make_nodes(table))
-		return 0;
 	return table->entry_count++;
 }
 
@@ -429,19 +271,20 @@ uint32_t open_table_split(struct open_table *table, uint32_t index, uint64_t add
 
 uint32_t open_table_reach(struct open_table *table, uint32_t device, uint64_t addr, uint64_t to)
 {
-	struct open_tree *tree;
-	uint32_t best = 0;
+	struct open_ranges *ranges;
 	uint64_t next;
+	uint32_t best;
 
 	if (!table->slot_used)
 		return 0;
-	tree = make_tree(table, device);
-	if (!tree)
+	ranges = make_ranges(table, device);
+	if (!ranges) {
+		table->no_memory = true;
 		return 0;
-	tree->idle = 0;
-	tree_search(table, tree->root, addr, &best);
+	}
+	best = ranges_cover(ranges, table, device, addr);
 	if (best)
 		return best;
-	next = tree_next(table, tree->root, addr);
+	next = ranges_next(ranges, table, device, addr, to);
 	return next < to ? open_table_find(table, device, next) : 0;
 }

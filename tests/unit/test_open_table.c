@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The table of what is open, against a list: with trees, without, and as they come and go. */
+/* The table of what is open, against a list: with ranges, without, and as they come and go. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #define STEPS 120
 #define LIVE_MAX 64
 
-/* More changes than a tree outlives without a question. */
+/* More beginnings than ranges outlive without a question. */
 #define PATIENCE 30000
 
 struct pair {
@@ -165,7 +165,7 @@ static void ask(struct open_table *table, const struct model *model, bool ranges
 	assert_int_equal(table->open, model->count);
 }
 
-/* So many changes that every tree is let go. */
+/* So many beginnings that all ranges are let go. */
 static void wear_out(struct open_table *table)
 {
 	uint32_t oldest;
@@ -176,7 +176,7 @@ static void wear_out(struct open_table *table)
 		open_table_unlink(table, entry);
 		open_table_free(table, entry);
 	}
-	assert_int_equal(table->active_trees, 0);
+	assert_int_equal(table->active_ranges, 0);
 }
 
 static void one_seed(uint64_t number, bool ranges)
@@ -220,19 +220,19 @@ static void test_random(void **state)
 		one_seed(number, true);
 }
 
-/* No question of a range until the end: the tree is made of what stands there. */
-static void test_random_without_trees(void **state)
+/* No question of a range until the end: the ranges are made of what stands there. */
+static void test_random_without_ranges(void **state)
 {
 	(void)state;
 	for (uint64_t number = 1; number <= SEEDS; number++)
 		one_seed(number, false);
 }
 
-/* Growth of the slots and the entries, with a tree and without. */
+/* Growth of the slots and the entries, with ranges and without. */
 static void test_many(void **state)
 {
 	(void)state;
-	for (int trees = 0; trees < 2; trees++) {
+	for (int ranges = 0; ranges < 2; ranges++) {
 		struct open_table table;
 		uint32_t oldest;
 
@@ -242,7 +242,7 @@ static void test_many(void **state)
 
 			assert_int_equal(oldest, 0);
 			assert_int_equal(entry, i + 1);
-			if (trees && i == 100)
+			if (ranges && i == 100)
 				assert_int_equal(open_table_reach(&table, 0, 0x100, 0x200), 1);
 		}
 		for (uint32_t i = 0; i < 100000; i++) {
@@ -296,7 +296,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random),
-		cmocka_unit_test(test_random_without_trees),
+		cmocka_unit_test(test_random_without_ranges),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_one_key),
 	};
