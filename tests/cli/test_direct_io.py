@@ -17,6 +17,10 @@ CACHED = 64 * MIB
 
 
 def takes_direct_writes(folder):
+    done = subprocess.run(["stat", "--file-system", "--format=%T", folder], check=True,
+                          capture_output=True)
+    if done.stdout.strip() in (b"tmpfs", b"ramfs"):  # which is nothing but page cache
+        return False
     path = os.path.join(folder, "probe")
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_DIRECT, 0o600))
@@ -49,12 +53,17 @@ class WayTest(DirectTest):
         """All but the beginning, and every event is there."""
         if not takes_direct_writes(self.folder):
             self.skipTest(f"{self.folder} takes no direct writes")
-        truth, _ = self.record(workload=("--events", 1800000))
-        rest = os.path.getsize(self.path) - CACHED
-        self.assertGreater(rest, 32 * MIB)
-        # A disk that is busy with other things may have been written to through the cache.
-        self.assertLess(in_memory(self.path), CACHED + rest)
-        rig.assert_report(self, truth, rig.report(self.path))
+        # A disk that has much else to do is written to through the cache: not three times.
+        for _ in range(3):
+            truth, _ = self.record(workload=("--events", 1800000))
+            rest = os.path.getsize(self.path) - CACHED
+            self.assertGreater(rest, 32 * MIB)
+            cached = in_memory(self.path)
+            rig.assert_report(self, truth, rig.report(self.path))
+            if cached < CACHED + rest // 2:
+                return
+            os.unlink(self.path)
+        self.fail(f"{cached} bytes are in the page cache, {CACHED} were to be")
 
     @unittest.skipUnless(shutil.which("fincore"), "needs fincore")
     def test_not_when_told(self):

@@ -14,7 +14,7 @@ traffic() {
 	p2ptraffic io --provider "$(bdf near64)" --device "$(drive near)" --segments 2 --count 10 >"/results/$1.json"
 }
 module_load
-echo s2idle >/sys/power/mem_sleep
+echo deep >/sys/power/mem_sleep
 for level in freezer core; do
 	record_start $level.dat -b 4M
 	traffic $level-before
