@@ -86,7 +86,8 @@ struct spool {
 	enum spool_priority priority;
 	bool still; /* a flight recorder: the threads take pages only at turns and at the stop */
 	bool direct; /* pages may go past the page cache */
-	struct spool_lane *_Atomic leader; /* the only one whose pages do, NULL: none yet */
+	struct spool_lane *_Atomic leader; /* the one whose pages do first, NULL: none yet */
+	uint64_t memory; /* bytes of this machine */
 	uint16_t stack_type; /* number of the records that belong to those before, 0: none */
 	struct spool_lane *lanes; /* instance by instance, CPUs ascending */
 	size_t lane_count;

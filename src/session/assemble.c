@@ -65,19 +65,36 @@ static void free_moved(int fd, off_t *freed, off_t until, size_t page)
 		*freed += length;
 }
 
-/* Returns the bytes moved; fewer than asked for when the disk is full (errno). */
-static uint64_t move_pages(struct piece *piece, int from, int to, uint64_t end, uint64_t bytes)
+/* The next chunk; the one behind it is on its way from the disk, if it must be, while this one
+ * is copied. */
+static ssize_t move_chunk(struct direct_copy *direct, int from, off_t *at, int to, off_t *to_at,
+			  uint64_t left)
 {
+	const size_t bytes = left < CHUNK ? (size_t)left : CHUNK;
+	ssize_t moved = -1;
+
+	if (direct->buffer)
+		moved = direct_copy_some(direct, at, to_at, bytes);
+	if (moved > 0)
+		return moved;
+	direct_copy_end(direct);
+	posix_fadvise(from, *at + CHUNK, CHUNK, POSIX_FADV_WILLNEED);
+	return copy_range(from, at, to, to_at, bytes);
+}
+
+/* Returns the bytes moved; fewer than asked for when the disk is full (errno). */
+static uint64_t move_pages(struct piece *piece, const struct spool_file *file, int to, uint64_t end,
+			   uint64_t bytes)
+{
+	const size_t page = piece->recorder->session.page_size;
 	off_t at = (off_t)piece->files.head_room, to_at = (off_t)end, freed = at;
+	struct direct_copy direct = { .buffer = NULL };
 	uint64_t left = bytes;
 
+	if (file->direct > bytes / 2)
+		direct_copy_begin(&direct, file->fd, at, to, to_at, page);
 	while (left) {
-		ssize_t moved;
-
-		/* The next chunk is on its way from the disk, if it must be, while this one is
-		 * copied. */
-		posix_fadvise(from, at + CHUNK, CHUNK, POSIX_FADV_WILLNEED);
-		moved = copy_range(from, &at, to, &to_at, left < CHUNK ? left : CHUNK);
+		ssize_t moved = move_chunk(&direct, file->fd, &at, to, &to_at, left);
 
 		if (moved < 0 && errno == EINTR)
 			continue;
@@ -85,8 +102,9 @@ static uint64_t move_pages(struct piece *piece, int from, int to, uint64_t end, 
 			break;
 		left -= (uint64_t)moved;
 		piece->moved += (uint64_t)moved;
-		free_moved(from, &freed, at, piece->recorder->session.page_size);
+		free_moved(file->fd, &freed, at, page);
 	}
+	direct_copy_end(&direct);
 	return bytes - left;
 }
 
@@ -206,7 +224,7 @@ static int gather(struct piece *piece, int to, size_t stays, struct write_lane *
 
 		if (i == stays)
 			continue;
-		moved = move_pages(piece, lane->fd, to, placed[i].offset, bytes);
+		moved = move_pages(piece, lane, to, placed[i].offset, bytes);
 		/* Half a chunk is worth nothing: p2ptrace recover will find both halves. */
 		if (moved < bytes && piece->packing.compressor) {
 			piece->tries = PIECE_TRIES;

@@ -328,6 +328,8 @@ int spool_open(struct spool *spool, const struct session *session, struct p2p_er
 	size_t count = session->instance_count * session->cpu_count;
 
 	*spool = (struct spool){ .session = session,
+				 .memory = (uint64_t)sysconf(_SC_PHYS_PAGES) *
+					   (uint64_t)sysconf(_SC_PAGESIZE),
 				 .lock = PTHREAD_MUTEX_INITIALIZER,
 				 .turned = PTHREAD_COND_INITIALIZER };
 	spool->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -4,12 +4,13 @@
  *
  * What is written with O_DIRECT is neither copied nor looked for room for, which is half of
  * the recorder's work.  But the page cache is also a cushion of gigabytes between a disk
- * that is slow, or busy for a while, and a ring buffer of some tens of megabytes.  So only one
- * lane at a time writes that way, only as long as the disk is far faster than the
- * buffer fills, and after the first sign of the contrary not for a while.
+ * that is slow, or busy for a while, and a ring buffer of some tens of megabytes.  So a lane
+ * writes that way only as long as the disk is far faster than the buffer fills, and after
+ * the first sign of the contrary not for a while.
  *
- * That lane is the one with the largest file: it becomes the recording, all others are
- * copied behind it (assemble.c), better from memory than from the disk.
+ * At first it is the one with the largest file: it becomes the recording, all others are
+ * copied behind it (assemble.c), better from memory than from the disk.  Once there is more
+ * than memory should hold, it is all of them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,8 @@
 
 /* What is smaller is read again at once, and stays in memory. */
 #define DIRECT_FROM (64u << 20)
+/* The part of memory that a recording may take of the page cache. */
+#define MEMORY_SHARE 8
 /* The parts of the buffer that may fill while the disk writes once, and while it writes what
  * had gathered.  That is a quarter and what came meanwhile (see buffer_percent): the
  * disk is twice as fast as need be. */
@@ -92,12 +95,17 @@ static bool leads(struct spool_lane *lane)
 	return atomic_compare_exchange_strong(&spool->leader, &leader, lane);
 }
 
+static bool outgrows_memory(const struct spool *spool)
+{
+	return spool->bytes - spool->bytes_at_turn > spool->memory / MEMORY_SHARE;
+}
+
 static bool goes_direct(struct spool_lane *lane, uint64_t now)
 {
 	const struct direct_writes *direct = &lane->direct;
 
 	return lane->spool->direct && !direct->refused && lane->file->bytes >= DIRECT_FROM &&
-	       now >= direct->again_ns && leads(lane);
+	       now >= direct->again_ns && (leads(lane) || outgrows_memory(lane->spool));
 }
 
 /* Through the page cache from now on, and longer when it comes to that soon again. */
