@@ -289,6 +289,8 @@ def parse_arguments():
 
 
 def main():
+    # Under nohup the programs under test would take it that they are not to end at SIGHUP.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     arguments = parse_arguments()
     settings = Settings(arguments)
     sys.stdout.reconfigure(errors="backslashreplace")
