@@ -294,6 +294,13 @@ class Json(CommandTest):
             done = self.run_it(name, "--json", *words, self.path)
             self.assertEqual(json.loads(done.stdout)["schema"], f"p2ptrace.{name}/1")
 
+    def test_info_of_a_machine_that_slept(self):
+        """As record writes it: no machine that these tests run on can be put to sleep."""
+        self.write(dat.build("private suspended 1500000000\n"
+                             "10 0 alloc provider=p addr=4096 size=4096\n"))
+        self.assertEqual(self.json("info")["recording"]["suspended"], "1500000000")
+        self.assertRegex(self.ok("info", self.path), r"suspended, in ns +1500000000")
+
 
 # --- what a traced program calls itself ---
 
